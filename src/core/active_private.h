@@ -1,0 +1,152 @@
+/* active_private: struct active and struct core from inside. For core only.
+ *
+ * Threads: `core->active` is swapped by the control thread only. Fields of struct active are set before it is published and constant
+ *   after, but for `snapshot` (commit thread) and what has a lock of its own.
+ */
+#pragma once
+#include "base/mutex.h"
+#include "base/pool.h"
+#include "core/active.h"
+#include "core/audit/audit.h"
+#include "core/barrier.h"
+#include "core/core.h"
+#include "core/internal.h"
+#include "core/lease/lease.h"
+#include "core/lru.h"
+#include "core/mount.h"
+#include "core/policy/policy.h"
+#include "core/route.h"
+#include "core/seal.h"
+#include "core/spaces.h"
+#include "core/token/token.h"
+
+struct lane;
+struct ha;
+
+struct opened { /* from unseal to seal; reference-counted: core and active */
+    struct barrier *barrier;
+    _Atomic(uint32_t) refs;
+};
+
+/* What every request reads: immutable, swapped at publication. The struct itself stays allocated until struct active ends (its count is
+ * read by those who are about to hold it), the contents go with the last reference. */
+struct mount_set { /* a mount table and the arena it lives in (this struct too); shared by snapshots */
+    _Atomic(uint32_t) refs;
+    struct arena *arena;
+    struct mount_table table;
+};
+
+struct snapshot {
+    _Atomic(uint32_t) refs;
+    struct mount_set *mounts;
+    struct audit_set *audit;
+    struct snapshot *next; /* all of this active */
+};
+
+struct active {
+    struct core *core;
+    struct opened *opened;
+    struct barrier *barrier; /* of opened */
+    struct lru *lru;
+    struct lane *lane;
+    struct space core_spaces[SPACE_CORE_COUNT_];
+    struct space *mount_spaces; /* mutex: spaces */
+    struct mutex spaces_mutex;
+    _Atomic(struct snapshot *) snapshot;
+    struct snapshot *snapshots; /* commit thread */
+    struct token_state *tokens;
+    struct lease_manager *leases;
+    struct acl_cache *acls;
+    struct storage_lock *lock; /* HA; NULL without */
+    struct storage_fence fence;
+    str cluster_name, cluster_id;
+    struct arena *arena; /* process-like memory of this active */
+    uint64_t generation;
+    struct active *next_zombie;
+};
+
+struct inflight { /* one per loop: requests that hold struct active, by parity of its generation */
+    _Alignas(64) _Atomic(int64_t) n[2];
+    struct loop *loop;
+    struct core *core;
+    struct loop_hook hook;
+    struct call_state *finished, **finished_end; /* waiting for the end of the loop turn: audit lines, then answers */
+    struct arena *scratch;
+};
+
+enum { CORE_LOOPS_MAX = 64 };
+
+struct engine_entry {
+    const struct engine *engine;
+    struct route_table *routes;
+};
+
+struct core {
+    struct core_config config;
+    struct loop *control;
+    struct thread control_thread;
+    struct pool *storage_pool;
+    _Atomic(struct active *) active;
+    _Atomic(uint64_t) generation;
+    struct inflight loops[CORE_LOOPS_MAX];
+    struct inflight internal; /* internal requests */
+    _Atomic(unsigned) n_loops;
+    struct engine_entry *engines; /* NULL engine ends */
+    struct active *zombies;       /* control thread: sealed, still held by stragglers */
+    struct mutex mutex;           /* below */
+    struct cond changed;
+    enum core_state state;              /* lock: mutex */
+    struct opened *opened;              /* lock: mutex */
+    struct seal_config seal_config;     /* lock: mutex; valid unless UNINITIALISED */
+    struct unseal_progress *progress;   /* lock: mutex */
+    str cluster_name, cluster_id;       /* lock: mutex; while active */
+    struct arena *cluster_arena;        /* lock: mutex */
+    int64_t active_since_ns;            /* lock: mutex */
+    struct ha *ha;                      /* NULL without an HA lock */
+    bool rebuild;                       /* control thread: storage failed; reopen and activate once all stragglers are gone */
+    struct loop_timer zombie_timer;     /* control thread */
+};
+
+struct space *active_space(struct active *a, enum core_space which);
+/* The space of a mount's view, made at first use; lives as long as the active. */
+struct space *active_mount_space(struct active *a, str prefix);
+
+struct snapshot *snapshot_hold(struct active *a);
+void snapshot_drop(struct snapshot *s);
+/* On the commit thread (or before anything runs): a new snapshot with these parts; the old one loses its reference. */
+void snapshot_publish(struct active *a, struct mount_set *own_mounts, struct audit_set *own_audit);
+struct mount_set *mount_set_new(void); /* empty, one reference */
+struct mount_set *mount_set_ref(struct mount_set *m);
+void mount_set_unref(struct mount_set *m);
+
+/* A device or the lock failed under a commit: writes answer 503 until the control thread has rebuilt (or stepped down). Any thread. */
+void core_storage_failed(struct active *a, enum err_kind kind);
+/* Runs call->rs.control on the control thread, puts its error into call->error, then calls then(core, arg) there. */
+void core_control_run(struct core *c, struct core_call *call, void (*then)(struct core *c, void *arg), void *arg);
+/* Routes that work sealed (sys/sealed.c): true when the call was taken. On the call's loop. */
+bool sys_sealed_handle(struct core *c, struct core_call *call);
+
+/* lifecycle (core.c), control thread only */
+struct error *core_activate(struct core *c, struct arena *a, struct storage_lock *own_lock) MUST_USE;
+void core_deactivate(struct core *c); /* the active object goes; the keys stay */
+/* A new active object that no request finds: init uses it to write what opening makes, and the root token. */
+struct active *active_build(struct core *c, struct opened *o, struct storage_lock *own_lock);
+struct error *active_open(struct active *a, struct arena *err) MUST_USE; /* activate.c: reads or makes what a store needs */
+void active_destroy(struct active *a);                                   /* nothing may hold it */
+struct opened *opened_new(struct barrier *own_barrier);
+void opened_unref(struct opened *o);
+/* Runs fn in the lane of `a` and waits. The error is copied to `err`. */
+struct error *active_run(struct active *a, struct arena *err, handler_fn *fn, void *arg) MUST_USE;
+void core_set_state(struct core *c, enum core_state s);
+const struct engine_entry *core_engine_find(struct core *c, str type, enum engine_kind kind);
+extern const struct engine sys_engine;
+
+/* unseal.c, control thread */
+struct error *core_unseal_share(struct core *c, struct arena *a, bytes share) MUST_USE;
+struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, unsigned threshold, struct json **ret_answer) MUST_USE;
+/* ha.c */
+struct ha *ha_new(struct core *c);
+void ha_start(struct ha *ha);              /* unsealed: contend for the lock */
+void ha_stop(struct ha *ha);               /* sealed: stop contending */
+void ha_free(struct ha *ha);
+struct error *core_control_seal(struct core *c, struct arena *a, void *arg) MUST_USE; /* response.control of sys/seal */

@@ -1,0 +1,155 @@
+/* audit_device: a device as the table describes it, and sets of devices. */
+#include "base/clock.h"
+#include "core/audit/audit_private.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* ---- options ---- */
+
+static str option(const struct json *entry, const char *name, bool *ret_given)
+{
+    const struct json *v = json_get(json_get(entry, STR("options")), str_from_cstr(name));
+
+    *ret_given = v && v->type == JSON_STRING;
+    return *ret_given ? v->text : (str){0};
+}
+
+static struct error *bool_option(struct arena *a, const struct json *entry, const char *name, bool *ret)
+{
+    static const char *const words[] = {"0", "f", "F", "false", "FALSE", "False", "1", "t", "T", "true", "TRUE", "True"};
+    bool given;
+    str text = option(entry, name, &given);
+
+    if (!given)
+        return NULL;
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (str_eq(text, str_from_cstr(words[i]))) {
+            *ret = i >= COUNT_OF(words) / 2;
+            return NULL;
+        }
+    return error_new(a, ERR_BAD_REQUEST, "strconv.ParseBool: parsing \"%.*s\": invalid syntax", PSTR(text));
+}
+
+static struct error *read_options(struct arena *a, const struct json *entry, struct audit_device *d)
+{
+    bool given;
+    str format = option(entry, "format", &given);
+
+    if (given && !str_eq(format, STR("json")) && !str_eq(format, STR("jsonx")))
+        return error_new(a, ERR_BAD_REQUEST, "unknown format type \"%.*s\"", PSTR(format));
+    d->jsonx = str_eq(format, STR("jsonx"));
+    d->hmac_accessor = true;
+    TRY(bool_option(a, entry, "hmac_accessor", &d->hmac_accessor));
+    TRY(bool_option(a, entry, "log_raw", &d->log_raw));
+    TRY(bool_option(a, entry, "elide_list_responses", &d->elide_lists));
+    d->prefix = arena_str(d->arena, option(entry, "prefix", &given));
+    return NULL;
+}
+
+/* ---- devices ---- */
+
+static struct error *device_open(struct arena *a, const struct json *entry, struct audit_device *d)
+{
+    const struct json *options = json_get(entry, STR("options"));
+
+    d->ops = audit_device_find(d->type);
+    if (!d->ops)
+        return error_new(a, ERR_BAD_REQUEST, "unknown backend type: \"%.*s\"", PSTR(d->type));
+    TRY(read_options(a, entry, d));
+    return d->ops->open(a, json_is_null(options) ? json_object(a) : options, &d->handle);
+}
+
+struct error *audit_device_new(struct arena *a, const struct json *entry, str salt, struct audit_device **ret)
+{
+    struct arena *arena = arena_new(0);
+    struct audit_device *d = ARENA_NEW(arena, struct audit_device);
+
+    atomic_init(&d->refs, 1);
+    d->arena = arena;
+    d->path = arena_str(arena, json_get_str(entry, STR("path")));
+    d->type = arena_str(arena, json_get_str(entry, STR("type")));
+    struct error *e = device_open(a, entry, d);
+
+    if (e) {
+        arena_free(arena);
+        return e;
+    }
+    d->key = hmac_key_new(bytes_from_str(salt));
+    *ret = d;
+    return NULL;
+}
+
+void audit_device_unref(struct audit_device *d)
+{
+    if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
+        return;
+    d->ops->close(d->handle);
+    hmac_key_free(d->key);
+    arena_free(d->arena);
+}
+
+struct error *audit_device_test(struct arena *a, struct audit_device *d, str id, int64_t time_ns)
+{
+    struct audit_set *set = audit_set_changed(NULL, d, (str){0});
+    struct request rq = {.arena = a, .id = id, .op = OP_UPDATE, .path = STR("sys/audit/test")};
+    struct audit_event event = {.rq = &rq, .time_ns = time_ns};
+    struct audit_lines lines;
+
+    audit_make_request(a, set, &event, &lines);
+    struct error *e = d->ops->write(d->handle, a, lines.lines[0]);
+
+    free(set); /* the reference on the device stays the caller's */
+    if (e)
+        return error_new(a, ERR_BAD_REQUEST, "audit backend failed test message: %.*s", PSTR(e->text));
+    return NULL;
+}
+
+/* ---- sets ---- */
+
+struct audit_set *audit_set_changed(const struct audit_set *s, struct audit_device *own_more, str without)
+{
+    size_t n = s ? s->n : 0;
+    struct audit_set *new = calloc(1, sizeof *new + (n + 1) * sizeof(struct audit_device *));
+
+    if (!new)
+        abort();
+    atomic_init(&new->refs, 1);
+    for (size_t i = 0; i < n; i++)
+        if (!str_eq(s->devices[i]->path, without)) {
+            atomic_fetch_add(&s->devices[i]->refs, 1);
+            new->devices[new->n++] = s->devices[i];
+        }
+    if (own_more)
+        new->devices[new->n++] = own_more;
+    return new;
+}
+
+struct audit_device *audit_set_find(const struct audit_set *s, str path)
+{
+    for (size_t i = 0; s && i < s->n; i++)
+        if (str_eq(s->devices[i]->path, path))
+            return s->devices[i];
+    return NULL;
+}
+
+struct audit_set *audit_set_ref(struct audit_set *s)
+{
+    if (s)
+        atomic_fetch_add(&s->refs, 1);
+    return s;
+}
+
+void audit_set_unref(struct audit_set *s)
+{
+    if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
+        return;
+    for (size_t i = 0; i < s->n; i++)
+        audit_device_unref(s->devices[i]);
+    free(s);
+}
+
+bool audit_set_is_empty(const struct audit_set *s)
+{
+    return !s || s->n == 0;
+}

@@ -1,0 +1,361 @@
+#include "core/barrier.h"
+
+#include "base/clock.h"
+#include "base/cursor.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "crypto/crypto.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum {
+    RECORD_NONCE_AT = 5,
+    RECORD_CLEAR_AT = 17,
+    RECORD_VERSION = 2,
+    KEYRING_TERM = 1, /* the term field of the keyring's own record, always */
+    TERMS_MAX = 4096,
+    GUARD_SLOTS = 16,
+};
+
+struct term {
+    uint32_t number;
+    int64_t install_time_ns;
+    uint64_t encryptions; /* as stored; the running count is barrier.made */
+    struct secret *value;
+    struct aead_key *key;
+};
+
+struct guard_slot {
+    _Alignas(64) _Atomic(int) users;
+};
+
+struct barrier {
+    struct guard_slot guard[GUARD_SLOTS];
+    _Atomic(bool) closed;
+    struct mutex mutex;        /* orders rotation; readers of terms go by n_terms */
+    struct term *terms;        /* capacity TERMS_MAX is never moved while open; sorted as found */
+    _Atomic(uint32_t) n_terms; /* published after the term's slot is filled */
+    _Atomic(uint32_t) active;  /* index of the term with the largest number */
+    _Atomic(uint64_t) made;    /* records made under the active term since it was loaded */
+    struct secret *root_key;
+    struct secret *stored; /* the clear keyring as read: fields we do not know survive */
+};
+
+static int guard_index(void)
+{
+    static _Atomic(unsigned) next;
+    static _Thread_local int mine = -1;
+
+    if (mine < 0)
+        mine = (int)(atomic_fetch_add(&next, 1) % GUARD_SLOTS);
+    return mine;
+}
+
+/* Pairs with barrier_close: users is raised before closed is read, closed is set before users is read (both seq_cst). */
+static bool guard_enter(struct barrier *b, int slot)
+{
+    atomic_fetch_add(&b->guard[slot].users, 1);
+    if (!atomic_load(&b->closed))
+        return true;
+    atomic_fetch_sub(&b->guard[slot].users, 1);
+    return false;
+}
+
+static void guard_leave(struct barrier *b, int slot)
+{
+    atomic_fetch_sub(&b->guard[slot].users, 1);
+}
+
+static struct term *term_find(struct barrier *b, uint32_t number)
+{
+    uint32_t n = atomic_load(&b->n_terms);
+
+    for (uint32_t i = n; i > 0; i--)
+        if (b->terms[i - 1].number == number)
+            return &b->terms[i - 1];
+    return NULL;
+}
+
+static void record_write(uint8_t *out, struct aead_key *key, struct rng *rng, uint32_t term, str path, bytes clear)
+{
+    put_be32(out, term);
+    out[4] = RECORD_VERSION;
+    rng_bytes(rng, out + RECORD_NONCE_AT, AEAD_NONCE_BYTES);
+    aead_seal(out + RECORD_CLEAR_AT, key, out + RECORD_NONCE_AT, bytes_from_str(path), clear);
+}
+
+static bool record_read(uint8_t *out, struct aead_key *key, str path, bytes record)
+{
+    bytes aad = record.p[4] == 1 ? (bytes){0} : bytes_from_str(path);
+    bytes sealed = {record.p + RECORD_CLEAR_AT, record.n - RECORD_CLEAR_AT};
+
+    return aead_open(out, key, record.p + RECORD_NONCE_AT, aad, sealed);
+}
+
+static bool record_is_sound(bytes record)
+{
+    return record.n >= BARRIER_OVERHEAD_BYTES && (record.p[4] == 1 || record.p[4] == RECORD_VERSION);
+}
+
+void record_seal(uint8_t *out, bytes key, struct rng *rng, uint32_t term, str path, bytes clear)
+{
+    struct aead_key *k = aead_key_new(key);
+
+    record_write(out, k, rng, term, path, clear);
+    aead_key_free(k);
+}
+
+bool record_open(uint8_t *out, bytes key, str path, bytes record)
+{
+    if (!record_is_sound(record))
+        return false;
+    struct aead_key *k = aead_key_new(key);
+    bool ok = record_read(out, k, path, record);
+
+    aead_key_free(k);
+    return ok;
+}
+
+enum barrier_result barrier_seal(struct barrier *b, struct rng *rng, uint8_t *out, str path, bytes clear)
+{
+    int slot = guard_index();
+
+    if (!guard_enter(b, slot))
+        return BARRIER_CLOSED;
+    struct term *t = &b->terms[atomic_load(&b->active)];
+
+    record_write(out, t->key, rng, t->number, path, clear);
+    atomic_fetch_add_explicit(&b->made, 1, memory_order_relaxed);
+    guard_leave(b, slot);
+    return BARRIER_OK;
+}
+
+enum barrier_result barrier_open(struct barrier *b, uint8_t *out, str path, bytes record)
+{
+    int slot = guard_index();
+
+    if (!record_is_sound(record))
+        return BARRIER_DAMAGED;
+    if (!guard_enter(b, slot))
+        return BARRIER_CLOSED;
+    struct cursor c = cursor_from(record);
+    struct term *t = term_find(b, cursor_be32(&c));
+    bool ok = t && record_read(out, t->key, path, record);
+
+    guard_leave(b, slot);
+    return ok ? BARRIER_OK : BARRIER_DAMAGED;
+}
+
+static struct barrier *barrier_alloc(bytes root_key)
+{
+    struct barrier *b = aligned_alloc(_Alignof(struct barrier), sizeof(*b));
+
+    if (!b)
+        die("out of memory");
+    memset(b, 0, sizeof(*b));
+    b->terms = calloc(TERMS_MAX, sizeof(*b->terms));
+    if (!b->terms)
+        die("out of memory");
+    mutex_init(&b->mutex);
+    b->root_key = secret_from(root_key);
+    return b;
+}
+
+static void term_add(struct barrier *b, uint32_t number, int64_t install_ns, uint64_t encryptions, bytes key)
+{
+    uint32_t i = atomic_load(&b->n_terms);
+    struct term *t = &b->terms[i];
+
+    t->number = number;
+    t->install_time_ns = install_ns;
+    t->encryptions = encryptions;
+    t->value = secret_from(key);
+    t->key = aead_key_new(key);
+    atomic_store(&b->n_terms, i + 1);
+    if (i == 0 || number > b->terms[atomic_load(&b->active)].number)
+        atomic_store(&b->active, i);
+}
+
+static struct error *term_parse(struct arena *a, struct barrier *b, const struct json *key)
+{
+    int64_t number = json_get_int(key, STR("Term")), install_ns = 0;
+    bytes value;
+
+    if (number < 1 || number > UINT32_MAX)
+        return error_new(a, ERR_INTERNAL, "core/keyring: a key has no valid term");
+    if (!base64_decode(a, json_get_str(key, STR("Value")), &value) || (value.n != 16 && value.n != 32))
+        return error_new(a, ERR_INTERNAL, "core/keyring: the key of term %lld is not 16 or 32 bytes", (long long)number);
+    if (!time_parse(json_get_str(key, STR("InstallTime")), &install_ns))
+        install_ns = TIME_ZERO_NS;
+    if (term_find(b, (uint32_t)number))
+        return error_new(a, ERR_INTERNAL, "core/keyring: term %lld appears twice", (long long)number);
+    term_add(b, (uint32_t)number, install_ns, (uint64_t)json_get_int(key, STR("encryptions")), value);
+    return NULL;
+}
+
+struct error *barrier_from_keyring(struct arena *a, bytes keyring_json, struct barrier **ret)
+{
+    struct json *root, *keys;
+    bytes root_key;
+
+    TRY(json_parse(a, str_from_bytes(keyring_json), true, &root));
+    keys = json_get(root, STR("Keys"));
+    if (!keys || keys->type != JSON_ARRAY || keys->n == 0 || keys->n > TERMS_MAX)
+        return error_new(a, ERR_INTERNAL, "core/keyring: no usable list of keys");
+    if (!base64_decode(a, json_get_str(root, STR("MasterKey")), &root_key) || (root_key.n != 16 && root_key.n != 32))
+        return error_new(a, ERR_INTERNAL, "core/keyring: the root key is not 16 or 32 bytes");
+    struct barrier *b = barrier_alloc(root_key);
+
+    for (uint32_t i = 0; i < keys->n; i++) {
+        struct error *e = term_parse(a, b, keys->items[i]);
+
+        if (e) {
+            barrier_free(b);
+            return e;
+        }
+    }
+    b->stored = secret_from(keyring_json);
+    *ret = b;
+    return NULL;
+}
+
+struct barrier *barrier_new(struct rng *rng, int64_t now_ns, bytes root_key)
+{
+    struct barrier *b = barrier_alloc(root_key);
+    uint8_t key[BARRIER_KEY_BYTES];
+
+    rng_bytes(rng, key, sizeof(key));
+    term_add(b, 1, now_ns, 0, (bytes){key, sizeof(key)});
+    wipe(key, sizeof(key));
+    return b;
+}
+
+void barrier_close(struct barrier *b)
+{
+    atomic_store(&b->closed, true);
+    for (int i = 0; i < GUARD_SLOTS; i++)
+        while (atomic_load(&b->guard[i].users) > 0)
+            sched_yield();
+    mutex_lock(&b->mutex);
+    for (uint32_t i = 0; i < atomic_load(&b->n_terms); i++) {
+        secret_free(b->terms[i].value);
+        aead_key_free(b->terms[i].key);
+    }
+    atomic_store(&b->n_terms, 0);
+    secret_free(TAKE(b->root_key));
+    secret_free(TAKE(b->stored));
+    mutex_unlock(&b->mutex);
+}
+
+void barrier_free(struct barrier *b)
+{
+    if (!b)
+        return;
+    barrier_close(b);
+    mutex_done(&b->mutex);
+    free(b->terms);
+    free(b);
+}
+
+static struct json *term_to_json(struct arena *a, const struct term *t, uint64_t encryptions)
+{
+    struct json *o = json_object_ordered(a);
+
+    json_set_int(a, o, STR("Term"), t->number);
+    json_set_int(a, o, STR("Version"), 1);
+    json_set_str(a, o, STR("Value"), base64_encode(a, secret_reveal(t->value)));
+    json_set_str(a, o, STR("InstallTime"), time_format(a, t->install_time_ns));
+    if (encryptions > 0)
+        json_set_int(a, o, STR("encryptions"), (int64_t)encryptions);
+    return o;
+}
+
+static struct json *keyring_to_json(struct barrier *b, struct arena *a)
+{
+    struct json *root = NULL, *keys = json_array(a);
+    uint32_t active = atomic_load(&b->active);
+
+    if (b->stored && json_parse(a, str_from_bytes(secret_reveal(b->stored)), true, &root) == NULL)
+        root->ordered = true;
+    else
+        root = json_object_ordered(a);
+    json_set_str(a, root, STR("MasterKey"), base64_encode(a, secret_reveal(b->root_key)));
+    for (uint32_t i = 0; i < atomic_load(&b->n_terms); i++)
+        json_append(a, keys, term_to_json(a, &b->terms[i], i == active ? barrier_status(b).encryptions : 0));
+    json_set(a, root, STR("Keys"), keys);
+    if (!json_get(root, STR("RotationConfig"))) {
+        struct json *rotation = json_object_ordered(a);
+
+        json_set_bool(a, rotation, STR("Disabled"), false);
+        json_set_int(a, rotation, STR("MaxOperations"), INT64_C(3865470566));
+        json_set_int(a, rotation, STR("Interval"), 0);
+        json_set(a, root, STR("RotationConfig"), rotation);
+    }
+    return root;
+}
+
+struct error *barrier_keyring_record(struct barrier *b, struct arena *a, struct rng *rng, bytes *ret_record)
+{
+    struct error *e = NULL;
+
+    mutex_lock(&b->mutex);
+    if (atomic_load(&b->closed)) {
+        e = error_new(a, ERR_SEALED, "Vault is sealed");
+    } else {
+        bytes clear = bytes_from_str(json_text(a, keyring_to_json(b, a)));
+        uint8_t *out = arena_alloc(a, clear.n + BARRIER_OVERHEAD_BYTES);
+
+        record_seal(out, secret_reveal(b->root_key), rng, KEYRING_TERM, STR("core/keyring"), clear);
+        *ret_record = (bytes){out, clear.n + BARRIER_OVERHEAD_BYTES};
+    }
+    mutex_unlock(&b->mutex);
+    return e;
+}
+
+struct error *barrier_root_key_object(struct barrier *b, struct arena *a, bytes *ret_json)
+{
+    struct error *e = NULL;
+
+    mutex_lock(&b->mutex);
+    if (atomic_load(&b->closed)) {
+        e = error_new(a, ERR_SEALED, "Vault is sealed");
+    } else {
+        struct json *o = json_object_ordered(a);
+
+        json_set_int(a, o, STR("Term"), 1);
+        json_set_int(a, o, STR("Version"), 1);
+        json_set_str(a, o, STR("Value"), base64_encode(a, secret_reveal(b->root_key)));
+        json_set_str(a, o, STR("InstallTime"), time_format(a, TIME_ZERO_NS));
+        *ret_json = bytes_from_str(json_text(a, o));
+    }
+    mutex_unlock(&b->mutex);
+    return e;
+}
+
+enum barrier_result barrier_rotate(struct barrier *b, struct rng *rng, int64_t now_ns)
+{
+    enum barrier_result r = BARRIER_CLOSED;
+
+    mutex_lock(&b->mutex);
+    if (!atomic_load(&b->closed) && atomic_load(&b->n_terms) < TERMS_MAX) {
+        uint8_t key[BARRIER_KEY_BYTES];
+
+        rng_bytes(rng, key, sizeof(key));
+        term_add(b, b->terms[atomic_load(&b->active)].number + 1, now_ns, 0, (bytes){key, sizeof(key)});
+        wipe(key, sizeof(key));
+        atomic_store(&b->made, 0);
+        r = BARRIER_OK;
+    }
+    mutex_unlock(&b->mutex);
+    return r;
+}
+
+struct barrier_status barrier_status(struct barrier *b)
+{
+    const struct term *t = &b->terms[atomic_load(&b->active)];
+
+    return (struct barrier_status){t->number, t->install_time_ns, t->encryptions + atomic_load(&b->made)};
+}

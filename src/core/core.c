@@ -1,0 +1,722 @@
+#include "base/log.h"
+#include "core/lane.h"
+#include "core/sys/sys.h"
+
+#include <stdatomic.h>
+#include <sched.h>
+#include <stdlib.h>
+
+enum { STORAGE_THREADS = 4, STORAGE_QUEUE_MAX = 8192, ZOMBIE_POLL_NS = 2000000 };
+
+/* ---- state ---- */
+
+enum core_state core_state(struct core *c)
+{
+    mutex_lock(&c->mutex);
+    enum core_state s = c->state;
+
+    mutex_unlock(&c->mutex);
+    return s;
+}
+
+void core_set_state(struct core *c, enum core_state s)
+{
+    mutex_lock(&c->mutex);
+    c->state = s;
+    cond_broadcast(&c->changed);
+    mutex_unlock(&c->mutex);
+}
+
+bool core_wait_state(struct core *c, enum core_state s, int64_t timeout_ns)
+{
+    bool in_time = true;
+
+    mutex_lock(&c->mutex);
+    while (c->state != s && in_time)
+        in_time = cond_wait_ns(&c->changed, &c->mutex, timeout_ns);
+    bool is = c->state == s;
+
+    mutex_unlock(&c->mutex);
+    return is;
+}
+
+/* ---- opened ---- */
+
+struct opened *opened_new(struct barrier *own_barrier)
+{
+    struct opened *o = calloc(1, sizeof(*o));
+
+    if (!o)
+        die("out of memory");
+    o->barrier = own_barrier;
+    atomic_init(&o->refs, 1);
+    return o;
+}
+
+void opened_unref(struct opened *o)
+{
+    if (!o || atomic_fetch_sub(&o->refs, 1) != 1)
+        return;
+    barrier_free(o->barrier);
+    free(o);
+}
+
+/* ---- spaces and snapshots ---- */
+
+struct space *active_space(struct active *a, enum core_space which)
+{
+    return &a->core_spaces[which];
+}
+
+struct space *active_mount_space(struct active *a, str prefix)
+{
+    struct space *s;
+
+    mutex_lock(&a->spaces_mutex);
+    for (s = a->mount_spaces; s && !str_eq(s->prefix, prefix); s = s->next)
+        ;
+    if (!s) {
+        s = calloc(1, sizeof(*s) + prefix.n);
+        if (!s)
+            die("out of memory");
+        memcpy(s + 1, prefix.p, prefix.n);
+        s->prefix = (str){(char *)(s + 1), prefix.n};
+        s->next = a->mount_spaces;
+        a->mount_spaces = s;
+    }
+    mutex_unlock(&a->spaces_mutex);
+    return s;
+}
+
+struct mount_set *mount_set_new(void)
+{
+    struct arena *arena = arena_new(0);
+    struct mount_set *m = ARENA_NEW(arena, struct mount_set);
+
+    m->arena = arena;
+    atomic_init(&m->refs, 1);
+    return m;
+}
+
+struct mount_set *mount_set_ref(struct mount_set *m)
+{
+    atomic_fetch_add(&m->refs, 1);
+    return m;
+}
+
+void mount_set_unref(struct mount_set *m)
+{
+    if (m && atomic_fetch_sub(&m->refs, 1) == 1)
+        arena_free(m->arena);
+}
+
+void snapshot_drop(struct snapshot *s)
+{
+    if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
+        return;
+    mount_set_unref(TAKE(s->mounts));
+    audit_set_unref(TAKE(s->audit));
+}
+
+void snapshot_publish(struct active *a, struct mount_set *own_mounts, struct audit_set *own_audit)
+{
+    struct snapshot *s = calloc(1, sizeof(*s)), *old = atomic_load(&a->snapshot);
+
+    if (!s)
+        die("out of memory");
+    atomic_init(&s->refs, 1);
+    s->mounts = own_mounts;
+    s->audit = own_audit;
+    s->next = a->snapshots;
+    a->snapshots = s;
+    atomic_store(&a->snapshot, s);
+    snapshot_drop(old);
+}
+
+struct audit_set *active_audit_set(struct active *a)
+{
+    struct snapshot *s = snapshot_hold(a);
+    struct audit_set *set = audit_set_ref(s->audit);
+
+    snapshot_drop(s);
+    return set;
+}
+
+/* ---- struct active ---- */
+
+static const char *const space_prefixes[SPACE_CORE_COUNT_] = {
+    [SPACE_CORE] = "core/", [SPACE_POLICY] = "sys/policy/", [SPACE_TOKEN] = "sys/token/",
+    [SPACE_EXPIRE] = "sys/expire/", [SPACE_SYS] = "sys/", [SPACE_AUDIT] = "audit/",
+};
+
+struct active *active_build(struct core *c, struct opened *o, struct storage_lock *own_lock)
+{
+    struct active *a = calloc(1, sizeof(*a));
+
+    if (!a)
+        die("out of memory");
+    a->core = c;
+    a->opened = o;
+    atomic_fetch_add(&o->refs, 1);
+    a->barrier = o->barrier;
+    a->generation = atomic_load(&c->generation);
+    a->arena = arena_new(0);
+    a->lock = own_lock;
+    a->fence.lock = own_lock;
+    mutex_init(&a->spaces_mutex);
+    for (int i = 0; i < SPACE_CORE_COUNT_; i++)
+        a->core_spaces[i].prefix = str_from_cstr(space_prefixes[i]);
+    bool cached = !c->config.config->disable_cache;
+
+    a->lru = lru_new(cached ? (size_t)c->config.config->cache_size : 1, cached ? (size_t)c->config.config->cache_bytes : 1);
+    a->acls = acl_cache_new();
+    snapshot_publish(a, mount_set_new(), NULL);
+    a->leases = lease_manager_new(a);
+    a->lane = lane_new(a);
+    return a;
+}
+
+void active_destroy(struct active *a)
+{
+    if (!a)
+        return;
+    lane_free(a->lane);
+    lease_manager_free(a->leases);
+    token_state_free(a->tokens);
+    acl_cache_free(a->acls);
+    lru_free(a->lru);
+    snapshot_drop(atomic_load(&a->snapshot));
+    for (struct snapshot *s = a->snapshots, *next; s; s = next) {
+        next = s->next;
+        free(s);
+    }
+    for (struct space *s = a->mount_spaces, *next; s; s = next) {
+        next = s->next;
+        free(s);
+    }
+    mutex_done(&a->spaces_mutex);
+    if (a->lock)
+        a->core->config.storage->ops->lock_release(a->lock);
+    opened_unref(a->opened);
+    arena_free(a->arena);
+    free(a);
+}
+
+struct token_state *active_tokens(struct active *a)
+{
+    return a->tokens;
+}
+
+struct lease_manager *active_leases(struct active *a)
+{
+    return a->leases;
+}
+
+struct acl_cache *active_acl_cache(struct active *a)
+{
+    return a->acls;
+}
+
+int64_t active_default_ttl_ns(const struct active *a)
+{
+    return a->core->config.config->default_lease_ttl_ns;
+}
+
+int64_t active_max_ttl_ns(const struct active *a)
+{
+    return a->core->config.config->max_lease_ttl_ns;
+}
+
+const struct clock *active_clock(const struct active *a)
+{
+    return a->core->config.clock;
+}
+
+struct rng *active_rng(const struct active *a)
+{
+    return a->core->config.rng;
+}
+
+struct waiter {
+    struct mutex mutex;
+    struct cond cond;
+    bool done;
+    struct arena *err_arena;
+    struct error *error;
+    void *arg;
+    handler_fn *fn;
+};
+
+static struct error *waiter_run(struct request *rq, struct response *rs)
+{
+    struct waiter *w = rq->internal_arg;
+    struct error *e;
+
+    rq->internal_arg = w->arg;
+    e = w->fn(rq, rs);
+    rq->internal_arg = w;
+    return e;
+}
+
+static void waiter_done(const struct error *e, void *arg)
+{
+    struct waiter *w = arg;
+
+    mutex_lock(&w->mutex);
+    w->error = e ? error_copy(w->err_arena, e) : NULL;
+    w->done = true;
+    cond_signal(&w->cond);
+    mutex_unlock(&w->mutex);
+}
+
+struct error *active_run(struct active *a, struct arena *err, handler_fn *fn, void *arg)
+{
+    struct waiter w = {.err_arena = err, .fn = fn, .arg = arg};
+
+    mutex_init(&w.mutex);
+    cond_init(&w.cond);
+    if (internal_submit(a, waiter_run, &w, waiter_done)) {
+        mutex_lock(&w.mutex);
+        while (!w.done)
+            cond_wait(&w.cond, &w.mutex);
+        mutex_unlock(&w.mutex);
+    } else {
+        w.error = error_new(err, ERR_SEALED, "Vault is sealed");
+    }
+    cond_done(&w.cond);
+    mutex_done(&w.mutex);
+    return w.error;
+}
+
+/* ---- promotion and its end, on the control thread ---- */
+
+static int64_t holders(struct core *c, unsigned parity)
+{
+    int64_t n = atomic_load(&c->internal.n[parity]);
+
+    for (unsigned i = 0; i < atomic_load(&c->n_loops); i++)
+        n += atomic_load(&c->loops[i].n[parity]);
+    return n;
+}
+
+static void reap_zombies(struct core *c)
+{
+    for (struct active **at = &c->zombies; *at;) {
+        struct active *z = *at;
+
+        if (holders(c, z->generation & 1) > 0) {
+            at = &z->next_zombie;
+            continue;
+        }
+        *at = z->next_zombie;
+        active_destroy(z);
+    }
+}
+
+static void rebuild(struct core *c);
+
+static void zombie_tick(struct loop *l, struct loop_timer *t)
+{
+    struct core *c = CONTAINER_OF(t, struct core, zombie_timer);
+
+    reap_zombies(c);
+    if (c->zombies)
+        loop_timer_set(l, t, ZOMBIE_POLL_NS);
+    else if (c->rebuild)
+        rebuild(c);
+}
+
+struct error *core_activate(struct core *c, struct arena *err, struct storage_lock *own_lock)
+{
+    /* the counters of this parity must be free of the generation before the last: its holders have deadlines */
+    for (reap_zombies(c); c->zombies && holders(c, atomic_load(&c->generation) & 1) > 0; reap_zombies(c))
+        sched_yield();
+    struct active *a = active_build(c, c->opened, own_lock);
+    struct error *e = active_open(a, err);
+
+    if (e) {
+        log_error("core", "post-unseal setup failed", F_STR("error", error_log_text(err, e)));
+        active_destroy(a);
+        return e;
+    }
+    mutex_lock(&c->mutex);
+    c->cluster_name = arena_str(c->cluster_arena, a->cluster_name);
+    c->cluster_id = arena_str(c->cluster_arena, a->cluster_id);
+    c->active_since_ns = clock_wall_ns(c->config.clock);
+    mutex_unlock(&c->mutex);
+    atomic_store(&c->active, a);
+    lease_manager_start(a->leases);
+    core_set_state(c, CORE_ACTIVE);
+    log_info("core", "post-unseal setup complete");
+    if (!internal_submit(a, pending_resume, NULL, NULL))
+        log_warn("core", "unfinished work could not be taken up");
+    return NULL;
+}
+
+void core_deactivate(struct core *c)
+{
+    struct active *a = atomic_load(&c->active);
+
+    if (!a)
+        return;
+    log_info("core", "pre-seal teardown starting");
+    atomic_store(&c->active, NULL);
+    atomic_fetch_add(&c->generation, 1);
+    lease_manager_stop(a->leases);
+    lane_close(a->lane);
+    if (a->lock) /* now, not with the last straggler */
+        c->config.storage->ops->lock_release(TAKE(a->lock));
+    a->next_zombie = c->zombies;
+    c->zombies = a;
+    mutex_lock(&c->mutex);
+    c->cluster_name = c->cluster_id = (str){0};
+    arena_reset(c->cluster_arena);
+    mutex_unlock(&c->mutex);
+    loop_timer_set(c->control, &c->zombie_timer, ZOMBIE_POLL_NS);
+    log_info("core", "pre-seal teardown complete");
+}
+
+/* Sealed means: no active, no keys, nothing of the keyring in memory. */
+static void seal_now(struct core *c)
+{
+    if (core_state(c) < CORE_STANDBY)
+        return;
+    log_info("core", "marked as sealed");
+    core_set_state(c, CORE_SEALED);
+    if (c->ha)
+        ha_stop(c->ha);
+    core_deactivate(c);
+    mutex_lock(&c->mutex);
+    struct opened *o = TAKE(c->opened);
+
+    mutex_unlock(&c->mutex);
+    if (o) {
+        barrier_close(o->barrier);
+        opened_unref(o);
+    }
+    log_info("core", "vault is sealed");
+}
+
+/* Storage failed under a commit (design section 5): reopened, never the same descriptors again. */
+static void rebuild(struct core *c)
+{
+    struct arena *err = arena_new(0);
+    struct error *e = NULL;
+
+    c->rebuild = false;
+    if (!c->config.storage_config) {
+        seal_now(c);
+    } else if (core_state(c) >= CORE_STANDBY) {
+        storage_close(c->config.storage);
+        c->config.storage = NULL;
+        e = storage_open(err, c->config.storage_config, &c->config.storage);
+        if (e)
+            die("storage could not be opened again: %.*s", PSTR(e->text)); /* a supervisor starts us anew; nothing acknowledged is lost */
+        log_warn("core", "storage was opened again after a failure");
+        e = core_activate(c, err, NULL);
+        if (e)
+            seal_now(c);
+    }
+    arena_free(err);
+}
+
+struct control_post {
+    struct post post;
+    struct core *core;
+    struct core_call *call;
+    void (*then)(struct core *c, void *arg);
+    void *arg;
+    uint64_t generation;
+    bool step_down;
+    struct mutex *mutex;
+    struct cond *cond;
+    bool *done;
+    struct loop_timer *timer;
+    int64_t delay_ns;
+};
+
+static struct control_post *control_post_new(struct core *c, void (*fn)(struct loop *l, struct post *p))
+{
+    struct control_post *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        die("out of memory");
+    p->core = c;
+    p->post.fn = fn;
+    return p;
+}
+
+static void storage_failed_posted(struct loop *l, struct post *post)
+{
+    struct control_post *p = CONTAINER_OF(post, struct control_post, post);
+    struct core *c = p->core;
+    struct active *a = atomic_load(&c->active);
+
+    (void)l;
+    if (a && a->generation == p->generation) {
+        core_deactivate(c);
+        core_set_state(c, CORE_STANDBY);
+        if (c->ha)
+            ha_start(c->ha);
+        else
+            c->rebuild = true;
+    }
+    free(p);
+}
+
+void core_storage_failed(struct active *a, enum err_kind kind)
+{
+    struct control_post *p = control_post_new(a->core, storage_failed_posted);
+
+    p->generation = a->generation;
+    p->step_down = kind != ERR_IO;
+    loop_post(a->core->control, &p->post);
+}
+
+static void control_run_posted(struct loop *l, struct post *post)
+{
+    struct control_post *p = CONTAINER_OF(post, struct control_post, post);
+    struct core_call *call = p->call;
+
+    (void)l;
+    call->error = call->rs.control(p->core, call->rq.arena, call->rs.control_arg);
+    p->then(p->core, p->arg);
+    free(p);
+}
+
+void core_control_run(struct core *c, struct core_call *call, void (*then)(struct core *c, void *arg), void *arg)
+{
+    struct control_post *p = control_post_new(c, control_run_posted);
+
+    p->call = call;
+    p->then = then;
+    p->arg = arg;
+    loop_post(c->control, &p->post);
+}
+
+static void timer_posted(struct loop *l, struct post *post)
+{
+    struct control_post *p = CONTAINER_OF(post, struct control_post, post);
+
+    loop_timer_set(l, p->timer, p->delay_ns);
+    free(p);
+}
+
+void control_timer_set(struct active *a, struct loop_timer *t, int64_t delay_ns)
+{
+    struct control_post *p = control_post_new(a->core, timer_posted);
+
+    p->timer = t;
+    p->delay_ns = delay_ns;
+    loop_post(a->core->control, &p->post);
+}
+
+/* ---- calls from outside that wait for the control thread ---- */
+
+static void wait_posted(struct core *c, void (*fn)(struct loop *l, struct post *p))
+{
+    struct mutex mutex;
+    struct cond cond;
+    bool done = false;
+    struct control_post *p = control_post_new(c, fn);
+
+    mutex_init(&mutex);
+    cond_init(&cond);
+    p->mutex = &mutex;
+    p->cond = &cond;
+    p->done = &done;
+    loop_post(c->control, &p->post);
+    mutex_lock(&mutex);
+    while (!done)
+        cond_wait(&cond, &mutex);
+    mutex_unlock(&mutex);
+    cond_done(&cond);
+    mutex_done(&mutex);
+}
+
+static void wake(struct control_post *p)
+{
+    mutex_lock(p->mutex);
+    *p->done = true;
+    cond_signal(p->cond);
+    mutex_unlock(p->mutex);
+    free(p);
+}
+
+static void seal_posted(struct loop *l, struct post *post)
+{
+    struct control_post *p = CONTAINER_OF(post, struct control_post, post);
+
+    (void)l;
+    seal_now(p->core);
+    wake(p);
+}
+
+void core_seal(struct core *c)
+{
+    wait_posted(c, seal_posted);
+}
+
+struct error *core_control_seal(struct core *c, struct arena *a, void *arg)
+{
+    (void)a;
+    (void)arg;
+    seal_now(c);
+    return NULL;
+}
+
+static void reload_posted(struct loop *l, struct post *post)
+{
+    struct control_post *p = CONTAINER_OF(post, struct control_post, post);
+    struct active *a = atomic_load(&p->core->active);
+
+    (void)l;
+    if (a) {
+        struct audit_set *set = active_audit_set(a);
+
+        audit_reopen(set);
+        audit_set_unref(set);
+    }
+    wake(p);
+}
+
+void core_reload(struct core *c)
+{
+    wait_posted(c, reload_posted);
+}
+
+/* ---- engines ---- */
+
+static size_t count_tables(const struct engine *e)
+{
+    size_t n = e->routes ? 1 : 0;
+
+    for (const struct route *const *t = e->more_routes; t && *t; t++)
+        n++;
+    return n;
+}
+
+static void compile_engine(struct engine_entry *entry, const struct engine *e)
+{
+    size_t n = 0;
+    const struct route **tables = calloc(count_tables(e) + 1, sizeof(*tables));
+
+    if (!tables)
+        die("out of memory");
+    if (e->routes)
+        tables[n++] = e->routes;
+    for (const struct route *const *t = e->more_routes; t && *t; t++)
+        tables[n++] = *t;
+    entry->engine = e;
+    entry->routes = route_table_new(tables, n);
+    free(tables);
+}
+
+static void compile_engines(struct core *c)
+{
+    static const struct engine *const own[] = {&sys_engine, &token_engine, &cubbyhole_engine};
+    size_t n = COUNT_OF(own), more = 0;
+
+    while (c->config.engines && c->config.engines[more])
+        more++;
+    c->engines = calloc(n + more + 1, sizeof(*c->engines));
+    if (!c->engines)
+        die("out of memory");
+    for (size_t i = 0; i < n; i++)
+        compile_engine(&c->engines[i], own[i]);
+    for (size_t i = 0; i < more; i++)
+        compile_engine(&c->engines[n + i], c->config.engines[i]);
+}
+
+const struct engine_entry *core_engine_find(struct core *c, str type, enum engine_kind kind)
+{
+    for (const struct engine_entry *e = c->engines; e->engine; e++)
+        if (e->engine->kind == kind && str_eq(str_from_cstr(e->engine->type), type))
+            return e;
+    return NULL;
+}
+
+/* ---- start and end ---- */
+
+static void control_main(void *arg)
+{
+    struct core *c = arg;
+
+    loop_run(c->control);
+}
+
+static void load_state(struct core *c)
+{
+    struct arena *a = arena_new(0);
+    bool exists;
+    struct error *e = seal_config_load(c->config.storage, a, &c->seal_config, &exists);
+
+    if (e) {
+        log_error("core", "failed to read the seal configuration", F_STR("error", error_log_text(a, e)));
+        exists = true;
+    }
+    if (!exists)
+        log_info("core", "security barrier not initialized");
+    c->state = exists ? CORE_SEALED : CORE_UNINITIALISED;
+    arena_free(a);
+}
+
+struct core *core_new(const struct core_config *config)
+{
+    struct core *c = aligned_alloc(_Alignof(struct core), sizeof(*c));
+
+    if (!c)
+        die("out of memory");
+    memset(c, 0, sizeof(*c));
+    c->config = *config;
+    mutex_init(&c->mutex);
+    cond_init(&c->changed);
+    c->cluster_arena = arena_new(0);
+    c->zombie_timer.fn = zombie_tick;
+    compile_engines(c);
+    load_state(c);
+    c->storage_pool = pool_new("storage", STORAGE_THREADS, STORAGE_QUEUE_MAX);
+    c->control = loop_new();
+    thread_start(&c->control_thread, "control", control_main, c);
+    if (c->config.storage->caps.has_lock)
+        c->ha = ha_new(c);
+    return c;
+}
+
+static void reap_posted(struct loop *l, struct post *post)
+{
+    struct control_post *p = CONTAINER_OF(post, struct control_post, post);
+
+    (void)l;
+    for (reap_zombies(p->core); p->core->zombies; reap_zombies(p->core))
+        sched_yield();
+    wake(p);
+}
+
+void core_free(struct core *c)
+{
+    if (!c)
+        return;
+    core_seal(c);
+    ha_free(c->ha);
+    wait_posted(c, reap_posted);
+    loop_stop(c->control);
+    thread_join(&c->control_thread);
+    pool_free(c->storage_pool);
+    loop_free(c->control);
+    unseal_progress_free(c->progress);
+    for (struct engine_entry *e = c->engines; e->engine; e++)
+        route_table_free(e->routes);
+    free(c->engines);
+    for (unsigned i = 0; i < atomic_load(&c->n_loops); i++)
+        arena_free(c->loops[i].scratch);
+    arena_free(c->cluster_arena);
+    cond_done(&c->changed);
+    mutex_done(&c->mutex);
+    free(c);
+}
+
+struct rng *core_rng(const struct core *c)
+{
+    return c->config.rng;
+}

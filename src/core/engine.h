@@ -1,0 +1,206 @@
+/* engine: what a secrets engine or auth method is: one table of routes, and hooks. sys/, token/, cubbyhole/ are engines too.
+ *
+ * A handler is a plain synchronous function. It reads and writes through rq->view, and CAN BE RUN AGAIN from its start at any
+ * time before its commit (the request's arena goes back to its mark; ids and times are drawn anew), so it has no effect but
+ * on rs and the transaction. No locks, no allocation but rq->arena, no JSON parsing, no HTTP codes.
+ * Errors: fail() for what the API words as a plain message, fail_wrapped() for what it wraps as "1 error occurred: …".
+ *   Any storage error (also ERR_WOULD_BLOCK) is passed on with TRY.
+ * Route precedence, by segment: literal, {name}, {name...}. No two routes of equal rank match one path (a test checks).
+ * Threads: handlers run on loops, in the lane and on pools; never two of one request at once.
+ */
+#pragma once
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/rand.h"
+#include "core/txn.h"
+
+enum op { OP_READ, OP_CREATE, OP_UPDATE, OP_PATCH, OP_DELETE, OP_LIST, OP_HELP, OP_HEADER, OP_NONE, OP_COUNT_ };
+const char *op_name(enum op op); /* "read", "create", … as audit and OpenAPI write them; OP_NONE: "" */
+
+enum field_type {
+    FT_STRING,  /* text; numbers and bools are taken as their text */
+    FT_NAME,    /* as string, must match \w(([\w-.]+)?\w)? */
+    FT_LOWER,   /* as string, lowered */
+    FT_INT,     /* number or decimal text */
+    FT_BOOL,    /* bool, 0/1, or "true" … as Go's ParseBool */
+    FT_SECONDS, /* number of seconds or a duration text; not negative; field_ns gives nanoseconds */
+    FT_SIGNED_SECONDS,
+    FT_STRINGS, /* list, or comma-separated text; blanks trimmed */
+    FT_LIST,    /* list of strings, or one string */
+    FT_KV,      /* map of strings, or list of "k=v", or JSON text */
+    FT_MAP,     /* any object */
+    FT_ANY,     /* any value, as sent */
+    FT_TIME,
+};
+
+enum { FIELD_PATH = 1, FIELD_QUERY = 2, FIELD_REQUIRED = 4, FIELD_SENSITIVE = 8, FIELD_DEPRECATED = 16 };
+
+struct field {
+    const char *name; /* NULL ends a table */
+    enum field_type type;
+    unsigned flags;
+    const char *help;
+    const char *dflt; /* text form; NULL: the zero value */
+    const char *const *allowed; /* NULL-terminated; for help and OpenAPI */
+};
+
+struct request;
+struct response;
+struct token_entry;
+typedef struct error *handler_fn(struct request *rq, struct response *rs);
+/* Does the entry the request names exist? Decides create against update, for ACL and audit. */
+typedef struct error *exists_fn(struct request *rq, bool *ret_exists);
+
+enum {
+    ROUTE_SUDO = 1,        /* needs the sudo capability */
+    ROUTE_UNAUTH = 2,      /* no token needed */
+    ROUTE_READONLY = 4,    /* starts on the loop though the operation is no read (a put sends it to the lane) */
+    ROUTE_LANE = 8,        /* runs in the lane though the operation reads */
+    ROUTE_BULK = 64,       /* works in steps: response_again() */
+    ROUTE_TOP_LEVEL = 128, /* the answer repeats data's members beside "data" (old sys/ routes) */
+    ROUTE_NO_AUDIT = 256,
+    ROUTE_CONTROL = 512,   /* the effect happens on the control thread after the response is made: response_control() */
+    ROUTE_HIDDEN = 1024,   /* not in OpenAPI */
+    ROUTE_RAW_BODY = 2048, /* unknown fields are data (kv v1): no field parsing of the body, no warnings */
+};
+
+struct route_op {
+    handler_fn *fn; /* NULL: unsupported operation */
+    unsigned flags; /* ROUTE_*, added to the route's */
+    const char *help;
+};
+
+struct route {
+    const char *path;           /* template, relative to the mount, no leading '/'; NULL ends a table */
+    const struct field *fields; /* path, query and body fields; NULL: none */
+    struct route_op ops[OP_COUNT_]; /* OP_UPDATE serves creates too when OP_CREATE is empty */
+    unsigned flags;
+    exists_fn *exists; /* NULL: writes are updates */
+    const char *help;  /* one line */
+    const char *about; /* longer text for path-help */
+};
+
+enum engine_kind { ENGINE_SECRETS, ENGINE_AUTH, ENGINE_CORE /* sys, identity, cubbyhole, token: not mountable */ };
+
+struct engine {
+    const char *type; /* "kv" */
+    enum engine_kind kind;
+    const struct route *routes;
+    const struct route *const *more_routes; /* further tables, NULL-terminated; NULL: none */
+    const char *help;
+    const char *plugin_version; /* "v0.15.0+builtin"; as sys/mounts and audit show it */
+    /* Optional hooks; all may be NULL. Run inside a transaction in the lane. */
+    struct error *(*create)(struct request *rq);   /* after mounting, first time */
+    struct error *(*token_revoked)(struct request *rq, const struct token_entry *te); /* cubbyhole: wipe what belongs to it */
+};
+
+struct mount;
+struct mount_table;
+struct acl;
+struct active;
+struct core;
+
+struct request_peer {
+    str remote_address;
+    int remote_port;
+    bytes client_cert_der;
+};
+
+enum { REQUEST_PARAMS_MAX = 8 };
+
+struct field_value {
+    const struct field *field;
+    const struct json *raw; /* NULL: not given */
+    union {
+        str s;
+        int64_t i; /* FT_INT; durations in ns; times in ns */
+        bool b;
+        struct {
+            str *items;
+            size_t n;
+        } list;
+    };
+};
+
+struct request {
+    struct arena *arena;
+    struct core *core;
+    struct active *active; /* NULL for routes that work sealed */
+    struct txn *txn;
+    struct view *view;  /* of the mount */
+    const struct clock *clock;
+    struct rng *rng;
+
+    str id;             /* UUID */
+    enum op op;
+    str path;           /* full, without /v1/: "secret/a"; a list has its trailing slash */
+    str rel;            /* path inside the mount */
+    const struct mount_table *mounts; /* of the snapshot it runs on */
+    const struct mount *mount;
+    const struct route *route;
+    struct json *data;  /* body (or query of reads and deletes); an object or NULL */
+    bool body_is_empty;
+    struct field_value *fields; /* parsed, one per field of the route */
+    size_t n_fields;
+    str params[REQUEST_PARAMS_MAX]; /* values of {name}s, in order of the template */
+
+    str client_token;   /* as sent; empty if none */
+    const struct token_entry *token; /* NULL for unauthenticated */
+    const struct acl *acl;
+    bool is_root;
+    str client_id;      /* audit: entity id or hash */
+    int64_t wrap_ttl_ns;
+    struct request_peer peer;
+    void *internal_arg; /* of an internal request */
+};
+
+/* Values of the route's fields; the name must be in the table (asserted). Absent: the default, else the zero value. */
+str field_str(const struct request *rq, const char *name);
+int64_t field_int(const struct request *rq, const char *name);
+int64_t field_ns(const struct request *rq, const char *name); /* FT_SECONDS */
+bool field_bool(const struct request *rq, const char *name);
+const str *field_strs(const struct request *rq, const char *name, size_t *ret_n);
+const struct json *field_json(const struct request *rq, const char *name); /* as sent (FT_ANY, FT_MAP), FT_KV as an object; NULL: absent */
+bool field_given(const struct request *rq, const char *name);
+
+/* The answer. Exactly one of: nothing (204), data, auth, raw body. An error never carries data. */
+struct response_auth {
+    str client_token, accessor, entity_id, display_name, token_type; /* "service", "batch" */
+    const str *policies, *token_policies;
+    size_t n_policies, n_token_policies;
+    const struct json *metadata; /* NULL: null */
+    int64_t ttl_ns;
+    int64_t num_uses;
+    int64_t issue_time_ns;
+    bool renewable, orphan;
+};
+
+struct response {
+    int status; /* 0: 200 with a body, 204 without */
+    struct json *data;
+    struct response_auth *auth;
+    int64_t lease_duration_s;
+    str *warnings;
+    size_t n_warnings;
+    str raw_content_type; /* not empty: raw_body is sent as it is */
+    bytes raw_body;
+    bool again;           /* commit, then run the handler again */
+    bool bare_body;       /* the HTTP body is `data` alone, without the envelope (sys/health, sys/init …) */
+    struct error *(*control)(struct core *core, struct arena *a, void *arg); /* after commit and audit, on the control thread */
+    void *control_arg;
+};
+
+struct json *response_data(struct request *rq, struct response *rs); /* the data object, made at first use */
+void response_warn(struct request *rq, struct response *rs, const char *fmt, ...) PRINTF(3, 4);
+/* {"keys": names}; no names: 404 without text, as the API answers empty lists. */
+struct error *response_list(struct request *rq, struct response *rs, const str *names, size_t n) MUST_USE;
+/* Commits what was written so far and runs the handler again from its start: for ROUTE_BULK. */
+struct error *response_again(struct response *rs);
+
+/* Errors with the API's exact texts. fail: `{"errors": [text]}`; fail_wrapped: "1 error occurred:\n\t* text\n\n". */
+#define fail(rq, kind, ...) error_new((rq)->arena, (kind), __VA_ARGS__)
+struct error *fail_wrapped(struct request *rq, enum err_kind kind, const char *fmt, ...) PRINTF(3, 4) COLD;
+/* 404 with an empty list of errors. */
+struct error *fail_absent(struct request *rq) COLD;

@@ -1,0 +1,374 @@
+/* acl: a policy set compiled for one question, asked once per request. Exact paths stand in a hash table; prefixes are sorted,
+ * each with a link to the longest shorter one that begins it; segment rules are sorted by rank, so the first match wins. */
+#include "core/policy/policy.h"
+
+#include <stdlib.h>
+
+enum { GRANT_BITS = 8, NO_RULE = UINT32_MAX };
+
+struct rule {
+    str path; /* without the trailing '*' */
+    bool prefix, segments;
+    unsigned capabilities;
+    uint32_t first_wildcard, wildcards;
+    uint32_t parent; /* prefixes: the longest one that begins this one; NO_RULE */
+    int64_t min_wrapping_ttl_ns, max_wrapping_ttl_ns;
+    struct {
+        uint32_t from, n; /* in acl.names: who gives this capability */
+    } grants[GRANT_BITS];
+};
+
+struct acl {
+    struct object object;
+    bool is_root;
+    uint32_t n_exact, n_prefix, n_segments, slot_mask;
+    struct rule *rules;  /* exact, prefixes by path, segments by rank */
+    uint32_t *slots;     /* open addressing: index of an exact rule, NO_RULE: free */
+    str *names;
+};
+
+static const str root_name = {"root", 4};
+
+/* ---- compiling ---- */
+
+struct source { /* one rule of one policy */
+    const struct policy_rule *rule;
+    str policy;
+    size_t order;
+};
+
+static int class_of(const struct policy_rule *r)
+{
+    return r->segments ? 2 : r->prefix;
+}
+
+static int by_class_and_path(const void *x, const void *y)
+{
+    const struct source *a = x, *b = y;
+    int d = class_of(a->rule) - class_of(b->rule);
+
+    if (d == 0)
+        d = str_cmp(a->rule->path, b->rule->path);
+    if (d == 0)
+        d = a->rule->prefix - b->rule->prefix;
+    return d ? d : (a->order > b->order) - (a->order < b->order);
+}
+
+static bool same_key(const struct policy_rule *a, const struct policy_rule *b)
+{
+    return class_of(a) == class_of(b) && a->prefix == b->prefix && str_eq(a->path, b->path);
+}
+
+/* > 0: a outranks b. */
+static int rank(const struct rule *a, const struct rule *b)
+{
+    if (a->first_wildcard != b->first_wildcard)
+        return a->first_wildcard > b->first_wildcard ? 1 : -1;
+    if (a->prefix != b->prefix)
+        return b->prefix ? 1 : -1;
+    if (a->wildcards != b->wildcards)
+        return a->wildcards < b->wildcards ? 1 : -1;
+    if (a->path.n != b->path.n)
+        return a->path.n > b->path.n ? 1 : -1;
+    return str_cmp(a->path, b->path);
+}
+
+static int by_rank(const void *x, const void *y)
+{
+    return rank(y, x);
+}
+
+static int64_t shorter_ttl(int64_t a, int64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* The rules of one path in order of their policies: deny wins, capabilities unite, wrapping limits are the smallest given. */
+static struct rule merge(const struct source *s, size_t n)
+{
+    const struct policy_rule *first = s[0].rule;
+    struct rule r = {.path = first->path, .prefix = first->prefix, .segments = first->segments, .parent = NO_RULE};
+    str left = r.path, segment;
+
+    for (size_t i = 0; i < n && r.capabilities != CAP_DENY; i++) {
+        if (s[i].rule->capabilities == CAP_DENY) {
+            r.capabilities = CAP_DENY;
+            break;
+        }
+        r.capabilities |= s[i].rule->capabilities;
+        r.min_wrapping_ttl_ns = shorter_ttl(r.min_wrapping_ttl_ns, s[i].rule->min_wrapping_ttl_ns);
+        r.max_wrapping_ttl_ns = shorter_ttl(r.max_wrapping_ttl_ns, s[i].rule->max_wrapping_ttl_ns);
+    }
+    r.first_wildcard = (uint32_t)(r.segments ? str_index(r.path, '+') : r.path.n);
+    for (bool more = r.segments; more;) {
+        more = str_cut(left, '/', &segment, &left);
+        r.wildcards += str_eq(segment, STR("+"));
+    }
+    return r;
+}
+
+static void grant(struct acl *acl, struct rule *r, const struct source *s, size_t n, uint32_t *used)
+{
+    for (unsigned bit = 0; bit < GRANT_BITS && r->capabilities != CAP_DENY; bit++) {
+        r->grants[bit].from = *used;
+        for (size_t i = 0; i < n; i++)
+            if (s[i].rule->capabilities & 1u << bit)
+                acl->names[(*used)++] = s[i].policy;
+        r->grants[bit].n = *used - r->grants[bit].from;
+    }
+}
+
+static void link_prefixes(struct rule *v, uint32_t n)
+{
+    for (uint32_t i = 1; i < n; i++) {
+        uint32_t p = i - 1;
+
+        while (p != NO_RULE && !str_starts(v[i].path, v[p].path))
+            p = v[p].parent;
+        v[i].parent = p;
+    }
+}
+
+static void fill_slots(struct acl *acl)
+{
+    for (uint32_t i = 0; i <= acl->slot_mask; i++)
+        acl->slots[i] = NO_RULE;
+    for (uint32_t i = 0; i < acl->n_exact; i++) {
+        uint32_t at = (uint32_t)str_hash(acl->rules[i].path) & acl->slot_mask;
+
+        while (acl->slots[at] != NO_RULE)
+            at = (at + 1) & acl->slot_mask;
+        acl->slots[at] = i;
+    }
+}
+
+struct sizes {
+    size_t rules, exact, slots, names, bytes;
+};
+
+static struct sizes measure(const struct source *s, size_t n)
+{
+    struct sizes z = {.slots = 1};
+
+    for (size_t i = 0; i < n; i++) {
+        bool new_key = i == 0 || !same_key(s[i].rule, s[i - 1].rule);
+
+        z.names += (size_t)__builtin_popcount(s[i].rule->capabilities);
+        z.rules += new_key;
+        z.exact += new_key && class_of(s[i].rule) == 0;
+        z.bytes += new_key ? s[i].rule->path.n : 0;
+        z.bytes += s[i].policy.n;
+    }
+    while (z.slots < 2 * z.exact)
+        z.slots *= 2;
+    return z;
+}
+
+static struct acl *acl_alloc(const struct sizes *z, char **ret_text)
+{
+    size_t at_rules = sizeof(struct acl), at_names = at_rules + z->rules * sizeof(struct rule);
+    size_t at_slots = at_names + z->names * sizeof(str), at_bytes = at_slots + z->slots * sizeof(uint32_t);
+    struct object *o = object_new(at_bytes + z->bytes);
+    struct acl *acl = CONTAINER_OF(o, struct acl, object);
+    char *base = (char *)acl;
+
+    acl->rules = (struct rule *)(void *)(base + at_rules);
+    acl->names = (str *)(void *)(base + at_names);
+    acl->slots = (uint32_t *)(void *)(base + at_slots);
+    acl->slot_mask = (uint32_t)z->slots - 1;
+    *ret_text = base + at_bytes;
+    return acl;
+}
+
+static str keep(char **at, str s)
+{
+    str kept = {*at, s.n};
+
+    if (s.n)
+        memcpy(*at, s.p, s.n);
+    *at += s.n;
+    return kept;
+}
+
+static struct acl *build(struct source *s, size_t n)
+{
+    struct sizes z = measure(s, n);
+    char *text;
+    struct acl *acl = acl_alloc(&z, &text);
+    struct rule *r = acl->rules;
+    uint32_t used = 0;
+
+    for (size_t i = 0; i < n; i++)
+        s[i].policy = keep(&text, s[i].policy);
+    for (size_t i = 0, end; i < n; i = end, r++) {
+        for (end = i + 1; end < n && same_key(s[end].rule, s[i].rule); end++)
+            ;
+        *r = merge(&s[i], end - i);
+        r->path = keep(&text, r->path);
+        grant(acl, r, &s[i], end - i, &used);
+        acl->n_exact += class_of(s[i].rule) == 0;
+        acl->n_prefix += class_of(s[i].rule) == 1;
+        acl->n_segments += class_of(s[i].rule) == 2;
+    }
+    link_prefixes(acl->rules + acl->n_exact, acl->n_prefix);
+    if (acl->n_segments)
+        qsort(acl->rules + acl->n_exact + acl->n_prefix, acl->n_segments, sizeof(struct rule), by_rank);
+    fill_slots(acl);
+    return acl;
+}
+
+struct acl *acl_compile(const struct policy *const *policies, size_t n, bool is_root)
+{
+    struct arena *scratch = arena_new(0);
+    size_t total = 0, used = 0;
+
+    for (size_t i = 0; i < n; i++)
+        total += policies[i]->n;
+    struct source *s = ARENA_ARRAY(scratch, struct source, total);
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < policies[i]->n; k++)
+            if (!policies[i]->rules[k].templated) {
+                s[used] = (struct source){&policies[i]->rules[k], policies[i]->name, used};
+                used++;
+            }
+    if (used)
+        qsort(s, used, sizeof *s, by_class_and_path);
+    struct acl *acl = build(s, used);
+
+    acl->is_root = is_root;
+    arena_free(scratch);
+    return acl;
+}
+
+struct acl *acl_ref(struct acl *a)
+{
+    object_ref(&a->object);
+    return a;
+}
+
+void acl_unref(struct acl *a)
+{
+    if (a)
+        object_unref(&a->object);
+}
+
+/* ---- deciding ---- */
+
+static const struct rule *find_exact(const struct acl *acl, str path)
+{
+    uint32_t at = (uint32_t)str_hash(path) & acl->slot_mask;
+
+    for (; acl->slots[at] != NO_RULE; at = (at + 1) & acl->slot_mask)
+        if (str_eq(acl->rules[acl->slots[at]].path, path))
+            return &acl->rules[acl->slots[at]];
+    return NULL;
+}
+
+/* The greatest prefix not above `path` begins with every prefix of `path` that is in the set; its links lead to the longest. */
+static const struct rule *find_prefix(const struct acl *acl, str path)
+{
+    const struct rule *v = acl->rules + acl->n_exact;
+    uint32_t low = 0, high = acl->n_prefix;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (str_cmp(v[middle].path, path) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (uint32_t i = low ? low - 1 : NO_RULE; i != NO_RULE; i = v[i].parent)
+        if (str_starts(path, v[i].path))
+            return &v[i];
+    return NULL;
+}
+
+static bool segments_match(const struct rule *r, str path)
+{
+    str left = r->path, segment, part;
+
+    if (path.n < r->first_wildcard || memcmp(path.p, left.p, r->first_wildcard) != 0)
+        return false;
+    for (;;) {
+        bool more = str_cut(left, '/', &segment, &left);
+        bool more_path = str_cut(path, '/', &part, &path);
+
+        if (!str_eq(segment, STR("+")) && !str_eq(segment, part) && (more || !r->prefix || !str_starts(part, segment)))
+            return false;
+        if (!more)
+            return r->prefix || !more_path;
+        if (!more_path)
+            return false;
+    }
+}
+
+static const struct rule *find(const struct acl *acl, str path, bool list)
+{
+    const struct rule *r = find_exact(acl, path);
+    const struct rule *segments = acl->rules + acl->n_exact + acl->n_prefix;
+
+    if (!r && list && str_ends(path, STR("/")))
+        r = find_exact(acl, str_slice(path, 0, path.n - 1));
+    if (r)
+        return r;
+    r = find_prefix(acl, path);
+    for (uint32_t i = 0; i < acl->n_segments && (!r || rank(&segments[i], r) > 0); i++)
+        if (segments_match(&segments[i], path))
+            return &segments[i];
+    return r;
+}
+
+static int grant_bit(enum op op)
+{
+    switch (op) {
+    case OP_CREATE: return 0;
+    case OP_READ: return 1;
+    case OP_UPDATE: return 2;
+    case OP_DELETE: return 3;
+    case OP_LIST: return 4;
+    case OP_PATCH: return 7;
+    default: return -1;
+    }
+}
+
+void acl_decide(const struct acl *acl, enum op op, str path, struct acl_result *ret)
+{
+    _Static_assert(CAP_CREATE == 1 << 0 && CAP_READ == 1 << 1 && CAP_UPDATE == 1 << 2 && CAP_DELETE == 1 << 3 && CAP_LIST == 1 << 4 &&
+                       CAP_PATCH == 1 << 7,
+                   "grant_bit");
+    int bit = grant_bit(op);
+
+    *ret = (struct acl_result){0};
+    if (acl->is_root) {
+        *ret = (struct acl_result){.allowed = true, .is_root = true, .sudo = true, .granting = &root_name, .n_granting = 1};
+        return;
+    }
+    if (op == OP_HELP) {
+        ret->allowed = true;
+        return;
+    }
+    while (str_starts(path, STR("/")))
+        path = str_from(path, 1);
+    const struct rule *r = find(acl, path, op == OP_LIST);
+
+    if (!r)
+        return;
+    ret->capabilities = r->capabilities;
+    ret->sudo = r->capabilities & CAP_SUDO;
+    if (bit < 0 || !(r->capabilities & 1u << bit))
+        return;
+    ret->allowed = true;
+    ret->granting = acl->names + r->grants[bit].from;
+    ret->n_granting = r->grants[bit].n;
+    ret->min_wrapping_ttl_ns = r->min_wrapping_ttl_ns;
+    ret->max_wrapping_ttl_ns = r->max_wrapping_ttl_ns;
+}
+
+bool acl_result_allows_wrapping(const struct acl_result *r, int64_t wrap_ttl_ns)
+{
+    if (r->max_wrapping_ttl_ns && (wrap_ttl_ns == 0 || wrap_ttl_ns > r->max_wrapping_ttl_ns))
+        return false;
+    return !r->min_wrapping_ttl_ns || wrap_ttl_ns >= r->min_wrapping_ttl_ns;
+}

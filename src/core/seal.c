@@ -1,0 +1,216 @@
+#include "core/seal.h"
+
+#include "base/cursor.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "core/barrier.h"
+#include "crypto/crypto.h"
+#include "crypto/shares.h"
+
+#include <stdlib.h>
+
+static const char blob_path[] = "core/hsm/barrier-unseal-keys";
+
+struct error *seal_config_check(struct arena *a, int64_t shares, int64_t threshold)
+{
+    const char *why = NULL;
+
+    if (shares < 1)
+        why = "shares must be at least one";
+    else if (threshold < 1)
+        why = "threshold must be at least one";
+    else if (shares > 1 && threshold == 1)
+        why = "threshold must be greater than one for multiple shares";
+    else if (shares > SHARES_MAX)
+        why = "shares must be less than 256";
+    else if (threshold > SHARES_MAX)
+        why = "threshold must be less than 256";
+    else if (threshold > shares)
+        why = "threshold cannot be larger than shares";
+    return why ? error_new(a, ERR_BAD_REQUEST, "invalid seal configuration: %s", why) : NULL;
+}
+
+static struct error *stored_config_parse(struct arena *a, bytes text, struct seal_config *ret)
+{
+    struct json *v;
+    struct error *e = json_parse(a, str_from_bytes(text), true, &v);
+
+    if (e)
+        return error_wrap(a, e, "core/seal-config is not valid JSON");
+    str type = json_get_str(v, STR("type"));
+
+    if (type.n && !str_eq(type, STR("shamir")))
+        return error_new(a, ERR_INTERNAL, "the store is sealed with \"%.*s\", which this configuration does not name", PSTR(type));
+    int64_t shares = json_get_int(v, STR("secret_shares")), threshold = json_get_int(v, STR("secret_threshold"));
+
+    e = seal_config_check(a, shares, threshold);
+    if (e)
+        return error_wrap(a, e, "core/seal-config: %.*s", PSTR(e->text));
+    ret->shares = (unsigned)shares;
+    ret->threshold = (unsigned)threshold;
+    str nonce = json_get_str(v, STR("nonce"));
+
+    if (nonce.n < sizeof(ret->nonce))
+        memcpy(ret->nonce, nonce.n ? nonce.p : "", nonce.n);
+    return NULL;
+}
+
+struct error *seal_config_load(struct storage *s, struct arena *a, struct seal_config *ret, bool *ret_exists)
+{
+    bytes keyring, config, blob;
+
+    *ret = (struct seal_config){0};
+    *ret_exists = false;
+    TRY(storage_get(s, a, STR("core/keyring"), &keyring));
+    if (!keyring.p)
+        TRY(storage_get(s, a, STR("barrier/init"), &keyring));
+    if (!keyring.p)
+        return NULL;
+    TRY(storage_get(s, a, STR("core/seal-config"), &config));
+    if (!config.p)
+        return error_new(a, ERR_INTERNAL, "the store has a keyring but no core/seal-config");
+    TRY(stored_config_parse(a, config, ret));
+    TRY(storage_get(s, a, str_from_cstr(blob_path), &blob));
+    ret->has_blob = blob.p != NULL;
+    *ret_exists = true;
+    return NULL;
+}
+
+bytes seal_config_text(struct arena *a, unsigned shares, unsigned threshold)
+{
+    struct json *v = json_object_ordered(a);
+
+    json_set_str(a, v, STR("type"), STR("shamir"));
+    json_set_int(a, v, STR("secret_shares"), shares);
+    json_set_int(a, v, STR("secret_threshold"), threshold);
+    json_set(a, v, STR("pgp_keys"), json_null(a));
+    json_set_str(a, v, STR("nonce"), STR(""));
+    json_set_bool(a, v, STR("backup"), false);
+    json_set_int(a, v, STR("stored_shares"), 1);
+    return bytes_from_str(json_text(a, v));
+}
+
+/* BlobInfo: field 1 is nonce, ciphertext and tag; field 5 (key_info) is present and empty. */
+bytes seal_blob_make(struct arena *a, struct rng *rng, bytes unseal_key, bytes root_key)
+{
+    str clear = arena_fmt(a, "[\"%.*s\"]", PSTR(base64_encode(a, root_key)));
+    size_t n = AEAD_NONCE_BYTES + clear.n + AEAD_TAG_BYTES;
+    uint8_t *out = arena_alloc(a, 2 + n + 2);
+    struct aead_key *key = aead_key_new(unseal_key);
+
+    out[0] = 1 << 3 | 2;
+    out[1] = (uint8_t)n; /* 75 bytes: one byte of varint */
+    rng_bytes(rng, out + 2, AEAD_NONCE_BYTES);
+    aead_seal(out + 2 + AEAD_NONCE_BYTES, key, out + 2, (bytes){0}, bytes_from_str(clear));
+    aead_key_free(key);
+    out[2 + n] = 5 << 3 | 2;
+    out[3 + n] = 0;
+    return (bytes){out, 2 + n + 2};
+}
+
+static bytes blob_ciphertext(bytes blob)
+{
+    struct cursor c = cursor_from(blob);
+    bytes found = {0};
+
+    while (!c.bad && c.n > 0) {
+        uint64_t tag = cursor_varint(&c);
+        bytes field = {0};
+
+        switch (tag & 7) {
+        case 0: cursor_varint(&c); break;
+        case 1: cursor_take(&c, 8); break;
+        case 2: field = cursor_take(&c, cursor_varint(&c)); break;
+        case 5: cursor_take(&c, 4); break;
+        default: return (bytes){0};
+        }
+        if (tag >> 3 == 1)
+            found = field;
+    }
+    return c.bad ? (bytes){0} : found;
+}
+
+static struct error *blob_open(struct arena *a, bytes blob, bytes unseal_key, struct secret **ret)
+{
+    bytes sealed = blob_ciphertext(blob), key;
+    struct json *list;
+
+    if (sealed.n < AEAD_NONCE_BYTES + AEAD_TAG_BYTES)
+        return error_new(a, ERR_INTERNAL, "%s is damaged", blob_path);
+    if (unseal_key.n != 16 && unseal_key.n != 32)
+        return error_new(a, ERR_BAD_REQUEST,
+                         "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: wrong key length");
+    struct aead_key *k = aead_key_new(unseal_key);
+    size_t n = sealed.n - AEAD_NONCE_BYTES - AEAD_TAG_BYTES;
+    uint8_t *clear = arena_alloc(a, n + 1);
+    bool ok = aead_open(clear, k, sealed.p, (bytes){0}, (bytes){sealed.p + AEAD_NONCE_BYTES, sealed.n - AEAD_NONCE_BYTES});
+
+    aead_key_free(k);
+    if (!ok)
+        return error_new(a, ERR_BAD_REQUEST,
+                         "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: message authentication failed");
+    TRY(json_parse(a, (str){(char *)clear, n}, true, &list));
+    if (list->type != JSON_ARRAY || list->n != 1 || list->items[0]->type != JSON_STRING ||
+        !base64_decode(a, list->items[0]->text, &key))
+        return error_new(a, ERR_INTERNAL, "%s holds no root key", blob_path);
+    *ret = secret_from(key);
+    return NULL;
+}
+
+struct error *seal_root_key(struct storage *s, struct arena *a, const struct seal_config *c, bytes unseal_key, struct secret **ret)
+{
+    bytes blob;
+
+    if (!c->has_blob) {
+        *ret = secret_from(unseal_key);
+        return NULL;
+    }
+    TRY(storage_get(s, a, str_from_cstr(blob_path), &blob));
+    if (!blob.p)
+        return error_new(a, ERR_INTERNAL, "%s is gone", blob_path);
+    return blob_open(a, blob, unseal_key, ret);
+}
+
+struct unseal_progress *unseal_progress_new(struct rng *rng)
+{
+    struct unseal_progress *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        die("out of memory");
+    rng_uuid(rng, p->nonce);
+    return p;
+}
+
+void unseal_progress_free(struct unseal_progress *p)
+{
+    if (!p)
+        return;
+    for (unsigned i = 0; i < p->n; i++)
+        secret_free(p->shares[i]);
+    free(p);
+}
+
+bool unseal_progress_add(struct unseal_progress *p, bytes share)
+{
+    for (unsigned i = 0; i < p->n; i++)
+        if (secret_equal(secret_reveal(p->shares[i]), share))
+            return false;
+    if (p->n < COUNT_OF(p->shares))
+        p->shares[p->n++] = secret_from(share);
+    return true;
+}
+
+struct error *unseal_progress_join(const struct unseal_progress *p, struct arena *a, unsigned threshold, struct secret **ret)
+{
+    bytes v[COUNT_OF(p->shares)];
+
+    for (unsigned i = 0; i < p->n; i++)
+        v[i] = secret_reveal(p->shares[i]);
+    if (threshold == 1) {
+        *ret = secret_from(v[0]);
+        return NULL;
+    }
+    struct error *e = shares_join(a, v, p->n, ret);
+
+    return e ? error_wrap(a, e, "failed to compute master key: %.*s", PSTR(e->text)) : NULL;
+}

@@ -1,0 +1,421 @@
+/* sealed: the routes that work sealed, uninitialised or on a standby. Dispatched from this table before any object exists;
+ * not audited, no token. Quick answers are made on the loop, what reads storage or changes the state runs on the control thread. */
+#include "base/encode.h"
+#include "base/log.h"
+#include "core/active_private.h"
+
+#include <stdatomic.h>
+
+enum { KEY_BYTES_MIN = 16, KEY_BYTES_MAX = 33 };
+
+typedef struct error *control_fn(struct core *c, struct arena *a, void *arg);
+
+/* ---- status ---- */
+
+struct status {
+    enum core_state state;
+    unsigned shares, threshold, progress;
+    str nonce, cluster_name, cluster_id;
+    bool ha;
+    int64_t active_since_ns;
+};
+
+static struct status status_of(struct core *c, struct arena *a)
+{
+    struct status s = {.ha = c->ha != NULL};
+
+    mutex_lock(&c->mutex);
+    s.state = c->state;
+    s.shares = c->state == CORE_UNINITIALISED ? 0 : c->seal_config.shares;
+    s.threshold = c->state == CORE_UNINITIALISED ? 0 : c->seal_config.threshold;
+    if (c->progress && c->state <= CORE_SEALED) {
+        s.progress = c->progress->n;
+        s.nonce = arena_str(a, (str){c->progress->nonce, UUID_TEXT_BYTES});
+    }
+    s.cluster_name = arena_str(a, c->cluster_name);
+    s.cluster_id = arena_str(a, c->cluster_id);
+    s.active_since_ns = c->active_since_ns;
+    mutex_unlock(&c->mutex);
+    return s;
+}
+
+static void answer(struct core_call *call, int status, struct json *body)
+{
+    call->rs.status = status;
+    call->rs.data = body;
+    call->rs.bare_body = true;
+}
+
+static struct error *seal_status(struct core *c, struct arena *a, void *arg)
+{
+    struct core_call *call = arg;
+    struct status s = status_of(c, a);
+    struct json *o = json_object_ordered(a);
+
+    json_set_str(a, o, STR("type"), STR("shamir"));
+    json_set_bool(a, o, STR("initialized"), s.state != CORE_UNINITIALISED);
+    json_set_bool(a, o, STR("sealed"), s.state <= CORE_SEALED);
+    json_set_int(a, o, STR("t"), s.threshold);
+    json_set_int(a, o, STR("n"), s.shares);
+    json_set_int(a, o, STR("progress"), s.progress);
+    json_set_str(a, o, STR("nonce"), s.nonce);
+    json_set_str(a, o, STR("version"), c->config.version);
+    json_set_str(a, o, STR("build_date"), STR(""));
+    json_set_bool(a, o, STR("migration"), false);
+    if (s.cluster_id.n) {
+        json_set_str(a, o, STR("cluster_name"), s.cluster_name);
+        json_set_str(a, o, STR("cluster_id"), s.cluster_id);
+    }
+    json_set_bool(a, o, STR("recovery_seal"), false);
+    json_set_str(a, o, STR("storage_type"), c->config.storage_type);
+    answer(call, 200, o);
+    return NULL;
+}
+
+static struct error *leader(struct core *c, struct arena *a, void *arg)
+{
+    struct core_call *call = arg;
+    struct status s = status_of(c, a);
+    struct json *o = json_object_ordered(a);
+    bool self = s.ha && s.state == CORE_ACTIVE;
+
+    if (s.ha && s.state <= CORE_SEALED)
+        return error_new(a, ERR_SEALED, "Vault is sealed");
+    json_set_bool(a, o, STR("ha_enabled"), s.ha);
+    json_set_bool(a, o, STR("is_self"), self);
+    json_set_str(a, o, STR("active_time"), time_format(a, self ? s.active_since_ns : TIME_ZERO_NS));
+    json_set_str(a, o, STR("leader_address"), self ? c->config.config->api_addr : (str){0});
+    json_set_str(a, o, STR("leader_cluster_address"), self ? c->config.config->cluster_addr : (str){0});
+    json_set_bool(a, o, STR("performance_standby"), false);
+    json_set_int(a, o, STR("performance_standby_last_remote_wal"), 0);
+    answer(call, 200, o);
+    return NULL;
+}
+
+/* ---- health ---- */
+
+static bool parse_bool(str s, bool *ret)
+{
+    static const char *const yes[] = {"1", "t", "T", "TRUE", "true", "True"}, *const no[] = {"0", "f", "F", "FALSE", "false", "False"};
+
+    for (size_t i = 0; i < COUNT_OF(yes); i++) {
+        if (str_eq(s, str_from_cstr(yes[i])))
+            return *ret = true;
+        if (str_eq(s, str_from_cstr(no[i])))
+            return !(*ret = false);
+    }
+    return false;
+}
+
+static bool query_code(const struct request *rq, str name, int dflt, int *ret)
+{
+    const struct json *v = json_get(rq->data, name);
+    int64_t code = dflt;
+    bool ok = !v || (v->type == JSON_STRING && str_parse_i64(v->text, &code) && code >= 100 && code <= 999);
+
+    *ret = (int)code;
+    return ok;
+}
+
+static bool query_flag(const struct request *rq, str name, bool *ret)
+{
+    const struct json *v = json_get(rq->data, name);
+
+    *ret = false;
+    if (!v)
+        return true;
+    if (v->type == JSON_STRING && v->text.n == 0) /* the bare word means true */
+        return *ret = true;
+    return v->type == JSON_STRING && parse_bool(v->text, ret);
+}
+
+static struct error *health(struct core *c, struct arena *a, void *arg)
+{
+    struct core_call *call = arg;
+    struct request *rq = &call->rq;
+    struct status s = status_of(c, a);
+    struct json *o = json_object_ordered(a);
+    int active, standby, sealed, uninit, unused;
+    bool standby_ok, perf_ok;
+    bool ok = query_code(rq, STR("activecode"), 200, &active) & query_code(rq, STR("standbycode"), 429, &standby) &
+              query_code(rq, STR("sealedcode"), 503, &sealed) & query_code(rq, STR("uninitcode"), 501, &uninit) &
+              query_code(rq, STR("drsecondarycode"), 472, &unused) & query_code(rq, STR("performancestandbycode"), 473, &unused) &
+              query_flag(rq, STR("standbyok"), &standby_ok) & query_flag(rq, STR("perfstandbyok"), &perf_ok);
+
+    if (!ok)
+        return error_new(a, ERR_BAD_REQUEST, "%s", "");
+    int status = s.state == CORE_UNINITIALISED ? uninit
+                 : s.state == CORE_SEALED      ? sealed
+                 : s.state == CORE_ACTIVE      ? active
+                 : standby_ok                  ? active
+                                               : standby;
+    const char *replication = s.state <= CORE_SEALED ? "unknown" : "disabled";
+
+    json_set_bool(a, o, STR("initialized"), s.state != CORE_UNINITIALISED);
+    json_set_bool(a, o, STR("sealed"), s.state <= CORE_SEALED);
+    json_set_bool(a, o, STR("standby"), s.state != CORE_ACTIVE);
+    json_set_bool(a, o, STR("performance_standby"), false);
+    json_set_str(a, o, STR("replication_performance_mode"), str_from_cstr(replication));
+    json_set_str(a, o, STR("replication_dr_mode"), str_from_cstr(replication));
+    json_set_int(a, o, STR("server_time_utc"), clock_wall_ns(c->config.clock) / NS_PER_S);
+    json_set_str(a, o, STR("version"), c->config.version);
+    if (s.cluster_id.n) {
+        json_set_str(a, o, STR("cluster_name"), s.cluster_name);
+        json_set_str(a, o, STR("cluster_id"), s.cluster_id);
+    }
+    answer(call, status, o);
+    return NULL;
+}
+
+/* ---- init ---- */
+
+/* An uninitialised store is looked at again: another node, or the one before us, may have initialised it. */
+static void refresh(struct core *c, struct arena *a)
+{
+    struct seal_config config;
+    bool exists;
+
+    if (core_state(c) != CORE_UNINITIALISED)
+        return;
+    struct error *e = seal_config_load(c->config.storage, a, &config, &exists);
+
+    if (e) {
+        log_error("core", "failed to read the seal configuration", F_STR("error", error_log_text(a, e)));
+    } else if (exists) {
+        mutex_lock(&c->mutex);
+        c->seal_config = config;
+        mutex_unlock(&c->mutex);
+        core_set_state(c, CORE_SEALED);
+    }
+}
+
+static struct error *init_read(struct core *c, struct arena *a, void *arg)
+{
+    struct json *o = json_object(a);
+
+    refresh(c, a);
+    json_set_bool(a, o, STR("initialized"), core_state(c) != CORE_UNINITIALISED);
+    answer(arg, 200, o);
+    return NULL;
+}
+
+static struct error *seal_status_fresh(struct core *c, struct arena *a, void *arg)
+{
+    refresh(c, a);
+    return seal_status(c, a, arg);
+}
+
+/* Go decodes these bodies into a struct: a wrong type is an error, unknown members are not. */
+static struct error *typed(struct arena *a, const struct json *o, const char *name, enum json_type type, const struct json **ret)
+{
+    static const char *const words[] = {"null", "bool", "number", "string", "array", "object"};
+    static const char *const wants[] = {"", "bool", "int", "string", "[]string", "map"};
+    const struct json *v = json_get_nocase(o, str_from_cstr(name));
+
+    *ret = json_is_null(v) ? NULL : v;
+    if (*ret && v->type != type)
+        return error_new(a, ERR_BAD_REQUEST, "json: cannot unmarshal %s into Go struct field .%s of type %s", words[v->type], name,
+                         wants[type]);
+    return NULL;
+}
+
+static struct error *int_member(struct arena *a, const struct json *o, const char *name, int64_t *ret)
+{
+    const struct json *v;
+
+    TRY(typed(a, o, name, JSON_NUMBER, &v));
+    *ret = 0;
+    if (v && !str_parse_i64(v->text, ret))
+        return error_new(a, ERR_BAD_REQUEST, "json: cannot unmarshal number %.*s into Go struct field .%s of type int", PSTR(v->text), name);
+    return NULL;
+}
+
+static struct error *init_check_extras(struct arena *a, const struct json *o, int64_t shares)
+{
+    const struct json *keys, *root_key;
+    int64_t recovery_shares, recovery_threshold, stored;
+
+    TRY(typed(a, o, "pgp_keys", JSON_ARRAY, &keys));
+    TRY(typed(a, o, "root_token_pgp_key", JSON_STRING, &root_key));
+    TRY(int_member(a, o, "recovery_shares", &recovery_shares));
+    TRY(int_member(a, o, "recovery_threshold", &recovery_threshold));
+    TRY(int_member(a, o, "stored_shares", &stored));
+    if (recovery_shares || recovery_threshold) {
+        const char *names = !recovery_threshold ? "recovery_shares" : !recovery_shares ? "recovery_threshold" : "recovery_shares,recovery_threshold";
+
+        return error_new(a, ERR_BAD_REQUEST, "parameters %s not applicable to seal type shamir", names);
+    }
+    if (keys && keys->n > 0 && (int64_t)keys->n != shares)
+        return error_new(a, ERR_BAD_REQUEST, "incorrect number of PGP keys");
+    if ((keys && keys->n > 0) || (root_key && root_key->text.n > 0))
+        return error_new(a, ERR_BAD_REQUEST, "invalid seal configuration: error parsing given PGP key: this build does not encrypt with PGP keys");
+    return NULL;
+}
+
+static struct error *init_write(struct core *c, struct arena *a, void *arg)
+{
+    struct core_call *call = arg;
+    const struct json *o = call->rq.data;
+    int64_t shares, threshold;
+    struct json *body = NULL;
+
+    TRY(int_member(a, o, "secret_shares", &shares));
+    TRY(int_member(a, o, "secret_threshold", &threshold));
+    TRY(init_check_extras(a, o, shares));
+    refresh(c, a);
+    if (core_state(c) != CORE_UNINITIALISED)
+        return error_new(a, ERR_BAD_REQUEST, "Vault is already initialized");
+    TRY(seal_config_check(a, shares, threshold));
+    TRY(core_initialise(c, a, (unsigned)shares, (unsigned)threshold, &body));
+    answer(call, 200, body);
+    return NULL;
+}
+
+/* ---- unseal ---- */
+
+static struct error *parse_key(struct arena *a, str text, bytes *ret)
+{
+    if (!hex_decode(a, text, ret) || ret->n < KEY_BYTES_MIN || ret->n > KEY_BYTES_MAX)
+        if (!base64_decode(a, text, ret))
+            return error_new(a, ERR_BAD_REQUEST, "'key' must be a valid hex or base64 string");
+    if (ret->n < KEY_BYTES_MIN)
+        return error_new(a, ERR_BAD_REQUEST, "invalid key: key is shorter than minimum %d bytes", KEY_BYTES_MIN);
+    if (ret->n > KEY_BYTES_MAX)
+        return error_new(a, ERR_BAD_REQUEST, "invalid key: key is longer than maximum %d bytes", KEY_BYTES_MAX);
+    return NULL;
+}
+
+static struct error *unseal_reset(struct core *c, struct arena *a)
+{
+    if (core_state(c) > CORE_SEALED)
+        return error_new(a, ERR_BAD_REQUEST, "vault is unsealed");
+    mutex_lock(&c->mutex);
+    unseal_progress_free(TAKE(c->progress));
+    mutex_unlock(&c->mutex);
+    return NULL;
+}
+
+static struct error *unseal(struct core *c, struct arena *a, void *arg)
+{
+    struct core_call *call = arg;
+    const struct json *key, *reset, *migrate;
+    bytes share;
+
+    TRY(typed(a, call->rq.data, "key", JSON_STRING, &key));
+    TRY(typed(a, call->rq.data, "reset", JSON_BOOL, &reset));
+    TRY(typed(a, call->rq.data, "migrate", JSON_BOOL, &migrate));
+    if (reset && reset->boolean) {
+        TRY(unseal_reset(c, a));
+        return seal_status_fresh(c, a, arg);
+    }
+    if (!key || key->text.n == 0)
+        return error_new(a, ERR_BAD_REQUEST, "'key' must be specified in request body as JSON, or 'reset' set to true");
+    TRY(parse_key(a, key->text, &share));
+    if (migrate && migrate->boolean)
+        return error_new(a, ERR_INTERNAL, "can't perform a seal migration, no migration seal found");
+    refresh(c, a);
+    if (core_state(c) == CORE_UNINITIALISED)
+        return error_new(a, ERR_BAD_REQUEST, "Vault is not initialized");
+    if (core_state(c) == CORE_SEALED)
+        TRY(core_unseal_share(c, a, share));
+    return seal_status(c, a, arg);
+}
+
+/* A sealed server has nothing to seal or to step down from. */
+static struct error *nothing(struct core *c, struct arena *a, void *arg)
+{
+    (void)c;
+    (void)a;
+    (void)arg;
+    return NULL;
+}
+
+/* ---- dispatch ---- */
+
+#define OPS(x) (1u << (x))
+static const struct sealed_route {
+    const char *path;
+    unsigned ops;
+    bool control;     /* on the control thread */
+    bool needs_body;  /* an empty body is "EOF" */
+    bool only_sealed; /* an active node has it in its own table */
+    bool last;        /* of this path: other operations are 405 */
+    control_fn *fn;
+} sealed_routes[] = {
+    {"sys/health", OPS(OP_READ) | OPS(OP_HEADER), false, false, false, true, health},
+    {"sys/seal-status", OPS(OP_READ), true, false, false, true, seal_status_fresh},
+    {"sys/leader", OPS(OP_READ), false, false, false, true, leader},
+    {"sys/init", OPS(OP_READ), true, false, false, false, init_read},
+    {"sys/init", OPS(OP_UPDATE), true, true, false, true, init_write},
+    {"sys/unseal", OPS(OP_UPDATE), true, true, false, true, unseal},
+    {"sys/seal", OPS(OP_UPDATE), false, false, true, true, nothing},
+    {"sys/step-down", OPS(OP_UPDATE), false, false, true, true, nothing},
+};
+
+struct control_answer {
+    struct post post;
+    struct core_call *call;
+};
+
+static void answer_posted(struct loop *l, struct post *p)
+{
+    struct core_call *call = CONTAINER_OF(p, struct control_answer, post)->call;
+
+    (void)l;
+    call->done(call);
+}
+
+static void control_finished(struct core *c, void *arg)
+{
+    struct control_answer *x = arg;
+
+    (void)c;
+    loop_post(x->call->loop, &x->post);
+}
+
+static void run_sealed(struct core *c, struct core_call *call, const struct sealed_route *r)
+{
+    struct arena *a = call->rq.arena;
+
+    if (r->needs_body && call->rq.body_is_empty) {
+        call->error = error_new(a, ERR_BAD_REQUEST, "EOF");
+        call->done(call);
+    } else if (r->control) {
+        struct control_answer *x = ARENA_NEW(a, struct control_answer);
+
+        x->call = call;
+        x->post.fn = answer_posted;
+        call->rs.control = r->fn;
+        call->rs.control_arg = call;
+        core_control_run(c, call, control_finished, x);
+    } else {
+        call->error = r->fn(c, a, call);
+        call->done(call);
+    }
+}
+
+bool sys_sealed_handle(struct core *c, struct core_call *call)
+{
+    struct request *rq = &call->rq;
+
+    if (!str_starts(rq->path, STR("sys/")))
+        return false;
+    for (size_t i = 0; i < COUNT_OF(sealed_routes); i++) {
+        const struct sealed_route *r = &sealed_routes[i];
+
+        if (!str_eq(rq->path, str_from_cstr(r->path)))
+            continue;
+        if (r->ops & OPS(rq->op)) {
+            if (r->only_sealed && core_state(c) > CORE_SEALED)
+                return false;
+            run_sealed(c, call, r);
+            return true;
+        }
+        if (r->last) {
+            call->error = error_new(rq->arena, ERR_UNSUPPORTED, "%s", "");
+            call->done(call);
+            return true;
+        }
+    }
+    return false;
+}

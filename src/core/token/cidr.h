@@ -1,0 +1,6 @@
+/* cidr: is an address in a block? "10.0.0.0/8", "::1", "192.0.2.7"; an IPv4 address inside IPv6 (::ffff:a.b.c.d) counts as IPv4. */
+#pragma once
+#include "base/base.h"
+
+/* False also when either text is no address or block. */
+bool cidr_contains(str block, str address);

@@ -1,0 +1,289 @@
+/* unseal: initialising a store, and opening one with shares. Everything here runs on the control thread and may wait. */
+#include "base/encode.h"
+#include "base/log.h"
+#include "core/active_private.h"
+#include "crypto/crypto.h"
+#include "crypto/shares.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+
+enum { UNSEAL_KEY_BYTES = 32 };
+
+/* ---- opening ---- */
+
+/* A store older than keyrings: barrier/init holds the one key, which becomes term 1. */
+static struct error *open_old_store(struct core *c, struct arena *a, bytes root_key, struct barrier **ret)
+{
+    bytes record;
+    struct json *v;
+
+    TRY(storage_get(c->config.storage, a, STR("barrier/init"), &record));
+    if (!record.p || record.n < BARRIER_OVERHEAD_BYTES)
+        return error_new(a, ERR_INTERNAL, "the store has neither core/keyring nor barrier/init");
+    uint8_t *clear = arena_alloc(a, record.n);
+
+    if (!record_open(clear, root_key, STR("barrier/init"), record))
+        return error_new(a, ERR_BAD_REQUEST, "invalid key: barrier/init does not open");
+    TRY(json_parse(a, (str){(char *)clear, record.n - BARRIER_OVERHEAD_BYTES}, true, &v));
+    str keyring = arena_fmt(a, "{\"MasterKey\":\"%.*s\",\"Keys\":[{\"Term\":1,\"Version\":1,\"Value\":\"%.*s\",\"InstallTime\":\"%.*s\"}]}",
+                            PSTR(base64_encode(a, root_key)), PSTR(json_get_str(v, STR("Key"))),
+                            PSTR(time_format(a, clock_wall_ns(c->config.clock))));
+
+    return barrier_from_keyring(a, bytes_from_str(keyring), ret);
+}
+
+static struct error *open_keyring(struct core *c, struct arena *a, bytes root_key, struct barrier **ret)
+{
+    bytes record;
+
+    if (root_key.n != 16 && root_key.n != 32)
+        return error_new(a, ERR_BAD_REQUEST, "invalid key: the root key is not 16 or 32 bytes");
+    TRY(storage_get(c->config.storage, a, STR("core/keyring"), &record));
+    if (!record.p)
+        return open_old_store(c, a, root_key, ret);
+    if (record.n < BARRIER_OVERHEAD_BYTES)
+        return error_new(a, ERR_INTERNAL, "core/keyring is damaged");
+    uint8_t *clear = arena_alloc(a, record.n);
+
+    if (!record_open(clear, root_key, STR("core/keyring"), record))
+        return error_new(a, ERR_BAD_REQUEST, "invalid key: core/keyring does not open with it");
+    return barrier_from_keyring(a, (bytes){clear, record.n - BARRIER_OVERHEAD_BYTES}, ret);
+}
+
+/* core/keyring and core/master, after barrier/init was turned into a keyring. */
+static struct error *save_keyring(struct request *rq, struct response *rs)
+{
+    struct view core = txn_view(rq->txn, SPACE_CORE);
+    struct barrier *b = rq->active->barrier;
+    bytes record, root;
+
+    (void)rs;
+    TRY(barrier_keyring_record(b, rq->arena, rq->rng, &record));
+    TRY(txn_put_raw(rq->txn, STR("core/keyring"), record));
+    TRY(barrier_root_key_object(b, rq->arena, &root));
+    TRY(view_put(&core, STR("master"), root));
+    struct view top = {rq->txn, active_mount_space(rq->active, STR("barrier/"))};
+
+    return view_delete(&top, STR("init"));
+}
+
+static struct error *promote(struct core *c, struct arena *a)
+{
+    bytes keyring;
+
+    if (c->ha) {
+        core_set_state(c, CORE_STANDBY);
+        ha_start(c->ha);
+        return NULL;
+    }
+    TRY(core_activate(c, a, NULL));
+    TRY(storage_get(c->config.storage, a, STR("core/keyring"), &keyring));
+    return keyring.p ? NULL : active_run(atomic_load(&c->active), a, save_keyring, NULL);
+}
+
+static struct error *open_with(struct core *c, struct arena *a, bytes unseal_key)
+{
+    struct secret *root = NULL;
+    struct barrier *b = NULL;
+
+    TRY(seal_root_key(c->config.storage, a, &c->seal_config, unseal_key, &root));
+    struct error *e = open_keyring(c, a, secret_reveal(root), &b);
+
+    secret_free(root);
+    if (e)
+        return e;
+    mutex_lock(&c->mutex);
+    c->opened = opened_new(b);
+    mutex_unlock(&c->mutex);
+    log_info("core", "post-unseal setup starting");
+    e = promote(c, a);
+    if (!e) {
+        log_info("core", "vault is unsealed");
+        return NULL;
+    }
+    mutex_lock(&c->mutex);
+    struct opened *o = TAKE(c->opened);
+
+    mutex_unlock(&c->mutex);
+    barrier_close(o->barrier);
+    opened_unref(o);
+    core_set_state(c, CORE_SEALED);
+    return e;
+}
+
+static bool add_share(struct core *c, bytes share)
+{
+    mutex_lock(&c->mutex);
+    if (!c->progress)
+        c->progress = unseal_progress_new(c->config.rng);
+    unseal_progress_add(c->progress, share);
+    bool enough = c->progress->n >= c->seal_config.threshold;
+
+    mutex_unlock(&c->mutex);
+    return enough;
+}
+
+struct error *core_unseal_share(struct core *c, struct arena *a, bytes share)
+{
+    struct secret *key = NULL;
+
+    if (!add_share(c, share))
+        return NULL;
+    mutex_lock(&c->mutex);
+    struct unseal_progress *p = TAKE(c->progress);
+
+    mutex_unlock(&c->mutex);
+    struct error *e = unseal_progress_join(p, a, c->seal_config.threshold, &key);
+
+    if (!e)
+        e = open_with(c, a, secret_reveal(key));
+    secret_free(key);
+    unseal_progress_free(p);
+    return e;
+}
+
+/* ---- initialising ---- */
+
+struct init_keys {
+    struct secret *unseal_key;
+    struct secret *root_key;
+    struct secret *shares[SHARES_MAX];
+    struct barrier *barrier;
+};
+
+static void init_keys_done(struct init_keys *k)
+{
+    secret_free(k->unseal_key);
+    secret_free(k->root_key);
+    for (size_t i = 0; i < COUNT_OF(k->shares); i++)
+        secret_free(k->shares[i]);
+}
+
+static struct secret *random_secret(struct rng *rng, size_t n)
+{
+    struct secret *s = secret_new(n);
+
+    rng_bytes(rng, secret_fill(s), n);
+    return s;
+}
+
+static void init_keys_make(struct core *c, struct init_keys *k, unsigned shares, unsigned threshold)
+{
+    struct rng *rng = c->config.rng;
+
+    k->root_key = random_secret(rng, BARRIER_KEY_BYTES);
+    k->unseal_key = random_secret(rng, UNSEAL_KEY_BYTES);
+    if (shares == 1)
+        k->shares[0] = secret_from(secret_reveal(k->unseal_key));
+    else
+        shares_split(k->shares, shares, threshold, rng, secret_reveal(k->unseal_key));
+    k->barrier = barrier_new(rng, clock_wall_ns(c->config.clock), secret_reveal(k->root_key));
+}
+
+static struct storage_put sealed_put(struct core *c, struct arena *a, struct barrier *b, str path, bytes clear)
+{
+    uint8_t *out = arena_alloc(a, clear.n + BARRIER_OVERHEAD_BYTES);
+
+    if (barrier_seal(b, c->config.rng, out, path, clear) != BARRIER_OK)
+        die("a new barrier is closed");
+    return (struct storage_put){.path = path, .value = {out, clear.n + BARRIER_OVERHEAD_BYTES}};
+}
+
+/* In Vault's order; core/keyring comes last of what a cut-short init leaves on a store without transactions: without it the store
+ * still counts as not initialised, and init can be called again. */
+static struct error *write_keys(struct core *c, struct arena *a, struct init_keys *k, unsigned shares, unsigned threshold)
+{
+    bytes keyring, root;
+
+    TRY(barrier_keyring_record(k->barrier, a, c->config.rng, &keyring));
+    TRY(barrier_root_key_object(k->barrier, a, &root));
+    struct storage_put puts[] = {
+        sealed_put(c, a, k->barrier, STR("core/master"), root),
+        sealed_put(c, a, k->barrier, STR("core/shamir-kek"), secret_reveal(k->unseal_key)),
+        {.path = STR("core/seal-config"), .value = seal_config_text(a, shares, threshold)},
+        {.path = STR("core/hsm/barrier-unseal-keys"),
+         .value = seal_blob_make(a, c->config.rng, secret_reveal(k->unseal_key), secret_reveal(k->root_key))},
+        {.path = STR("core/keyring"), .value = keyring},
+    };
+
+    return storage_commit(c->config.storage, a, &(struct storage_batch){.puts = puts, .n = COUNT_OF(puts)});
+}
+
+struct root_token {
+    char text[128];
+    size_t n;
+};
+
+static struct error *make_root_token(struct request *rq, struct response *rs)
+{
+    struct root_token *ret = rq->internal_arg;
+    str token;
+
+    (void)rs;
+    TRY(token_create_root(rq, &token));
+    assert(token.n <= sizeof(ret->text));
+    memcpy(ret->text, token.p, token.n);
+    ret->n = token.n;
+    return NULL;
+}
+
+static struct error *first_opening(struct core *c, struct arena *a, struct init_keys *k, str *ret_token)
+{
+    struct opened *o = opened_new(TAKE(k->barrier));
+    struct active *active = active_build(c, o, NULL);
+    struct error *e = active_open(active, a);
+
+    struct root_token *token = ARENA_NEW(a, struct root_token);
+
+    if (!e)
+        e = active_run(active, a, make_root_token, token);
+    *ret_token = (str){token->text, token->n};
+    active_destroy(active);
+    barrier_close(o->barrier);
+    opened_unref(o);
+    return e;
+}
+
+static struct json *init_answer(struct arena *a, const struct init_keys *k, unsigned shares, str token)
+{
+    struct json *answer = json_object_ordered(a), *hex = json_array(a), *b64 = json_array(a);
+
+    for (unsigned i = 0; i < shares; i++) {
+        json_append(a, hex, json_string(a, hex_encode(a, secret_reveal(k->shares[i]))));
+        json_append(a, b64, json_string(a, base64_encode(a, secret_reveal(k->shares[i]))));
+    }
+    json_set(a, answer, STR("keys"), hex);
+    json_set(a, answer, STR("keys_base64"), b64);
+    json_set_str(a, answer, STR("root_token"), token);
+    return answer;
+}
+
+struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, unsigned threshold, struct json **ret_answer)
+{
+    struct init_keys k = {0};
+    str token = {0};
+    bool exists;
+
+    TRY(seal_config_load(c->config.storage, a, &c->seal_config, &exists)); /* another node may have done it */
+    if (exists)
+        return error_new(a, ERR_BAD_REQUEST, "Vault is already initialized");
+    init_keys_make(c, &k, shares, threshold);
+    struct error *e = write_keys(c, a, &k, shares, threshold);
+
+    if (!e)
+        e = first_opening(c, a, &k, &token);
+    else
+        barrier_free(k.barrier);
+    if (!e) {
+        *ret_answer = init_answer(a, &k, shares, token);
+        mutex_lock(&c->mutex);
+        c->seal_config = (struct seal_config){.shares = shares, .threshold = threshold, .has_blob = true};
+        mutex_unlock(&c->mutex);
+        core_set_state(c, CORE_SEALED);
+        log_info("core", "security barrier initialized", F_INT("stored", 1), F_INT("shares", shares), F_INT("threshold", threshold));
+        log_info("core", "root token generated");
+    }
+    init_keys_done(&k);
+    return e;
+}
