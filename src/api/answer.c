@@ -1,0 +1,251 @@
+#include "api/front_private.h"
+
+#include "base/log.h"
+
+#include <strings.h>
+
+enum { ANSWER_BYTES_MAX = 96 * 1024 * 1024, ANSWER_HEADERS_MAX = 64 };
+
+static struct arena *scratch_of(struct front *f, const struct loop *l)
+{
+    for (size_t i = 0; i < f->n_loops; i++)
+        if (f->loops[i].loop == l)
+            return f->loops[i].scratch;
+    die("an exchange on a loop the front does not serve");
+}
+
+/* ---- headers ---- */
+
+struct header_list {
+    struct http_header v[ANSWER_HEADERS_MAX];
+    size_t n;
+};
+
+static void header_set(struct header_list *h, str name, str value)
+{
+    for (size_t i = 0; i < h->n; i++)
+        if (str_eq_nocase(h->v[i].name, name)) {
+            h->v[i].value = value;
+            return;
+        }
+    if (h->n < ANSWER_HEADERS_MAX)
+        h->v[h->n++] = (struct http_header){name, value};
+}
+
+/* Groups apply in order: default, class, exact code; a later one overwrites. */
+static void header_custom(struct header_list *h, const struct config_listener *l, int status)
+{
+    for (size_t i = 0; l && i < l->n_response_headers; i++) {
+        const struct config_headers *group = &l->response_headers[i];
+
+        if (status < group->status_low || status > group->status_high)
+            continue;
+        for (size_t k = 0; k < group->n; k++)
+            header_set(h, group->headers[k].name, group->headers[k].value);
+    }
+}
+
+static void send(struct front *f, struct exchange *x, int status, str type, str location, bytes body, bool retry)
+{
+    struct header_list h = {.n = 0};
+    str ns = exchange_header(x, STR("X-Vault-Namespace"));
+    bool head = str_eq(x->method, STR("HEAD"));
+
+    (void)f;
+    header_set(&h, STR("Cache-Control"), STR("no-store"));
+    header_set(&h, STR("Content-Type"), type);
+    header_custom(&h, x->listener, status);
+    if (location.n)
+        header_set(&h, STR("Location"), location);
+    if (ns.n)
+        header_set(&h, STR("X-Vault-Namespace"), ns);
+    if (retry)
+        header_set(&h, STR("Retry-After"), STR("1"));
+    struct reply r = {.status = status, .headers = h.v, .n_headers = h.n, .body = head ? (bytes){0} : body};
+
+    exchange_reply(x, &r);
+}
+
+/* ---- errors ---- */
+
+static void put_errors(struct buf *b, str text)
+{
+    buf_put_str(b, STR("{\"errors\":["));
+    if (text.n)
+        json_write_string(b, text);
+    buf_put_str(b, STR("]}\n"));
+}
+
+void answer_parsed(struct front *f, struct exchange *x, const struct parsed *p)
+{
+    struct arena *a = scratch_of(f, x->loop);
+    struct buf b;
+
+    buf_init(&b, a, ANSWER_BYTES_MAX);
+    if (p->location.n) {
+        buf_put_fmt(&b, "<a href=\"%.*s\">Moved Permanently</a>.\n\n", PSTR(p->location));
+        send(f, x, p->status, STR("text/html; charset=utf-8"), arena_str(a, p->location), buf_bytes(&b), false);
+    } else {
+        if (!p->empty)
+            put_errors(&b, p->e ? arena_str(a, p->e->text) : str_from_cstr(p->error));
+        send(f, x, p->status, STR("application/json"), (str){0}, buf_bytes(&b), false);
+    }
+    arena_reset(a);
+}
+
+static void log_failure(struct arena *a, const struct request *rq, const struct error *e)
+{
+    if (error_status(e->kind) < 500 || e->kind == ERR_SEALED || e->kind == ERR_STANDBY)
+        return;
+    log_error("core", "a request failed", F_STR("request_id", rq->id), F_STR("path", rq->path), F_STR("error", error_log_text(a, e)));
+}
+
+/* ---- answers ---- */
+
+static void put_strings(struct buf *b, const str *v, size_t n)
+{
+    buf_put_byte(b, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            buf_put_byte(b, ',');
+        json_write_string(b, v[i]);
+    }
+    buf_put_byte(b, ']');
+}
+
+static void put_member(struct buf *b, const char *name, str value)
+{
+    buf_put_fmt(b, ",\"%s\":", name);
+    json_write_string(b, value);
+}
+
+static void put_bool(struct buf *b, const char *name, bool value)
+{
+    buf_put_fmt(b, ",\"%s\":%s", name, value ? "true" : "false");
+}
+
+static void put_auth(struct buf *b, const struct response_auth *auth)
+{
+    buf_put_str(b, STR("{\"client_token\":"));
+    json_write_string(b, auth->client_token);
+    put_member(b, "accessor", auth->accessor);
+    buf_put_str(b, STR(",\"policies\":"));
+    put_strings(b, auth->policies, auth->n_policies);
+    buf_put_str(b, STR(",\"token_policies\":"));
+    put_strings(b, auth->token_policies, auth->n_token_policies);
+    buf_put_str(b, STR(",\"metadata\":"));
+    if (json_is_null(auth->metadata))
+        buf_put_str(b, STR("null"));
+    else
+        json_write(b, auth->metadata);
+    buf_put_fmt(b, ",\"lease_duration\":%lld", (long long)(auth->ttl_ns / NS_PER_S));
+    put_bool(b, "renewable", auth->renewable);
+    put_member(b, "entity_id", auth->entity_id);
+    put_member(b, "token_type", auth->token_type);
+    put_bool(b, "orphan", auth->orphan);
+    buf_put_fmt(b, ",\"mfa_requirement\":null,\"num_uses\":%lld}", (long long)auth->num_uses);
+}
+
+/* Old sys/ routes repeat the members of data beside it. */
+static void put_top_level(struct buf *b, const struct json *data)
+{
+    static const char *const own[] = {"request_id", "lease_id", "renewable", "lease_duration", "data", "wrap_info", "warnings", "auth"};
+
+    for (uint32_t i = 0; data && data->type == JSON_OBJECT && i < data->n; i++) {
+        bool taken = false;
+
+        for (size_t k = 0; k < COUNT_OF(own); k++)
+            taken = taken || str_eq(data->members[i].key, str_from_cstr(own[k]));
+        if (taken)
+            continue;
+        buf_put_byte(b, ',');
+        json_write_string(b, data->members[i].key);
+        buf_put_byte(b, ':');
+        json_write(b, data->members[i].value);
+    }
+}
+
+static bool is_top_level(const struct request *rq)
+{
+    return rq->route && (rq->route->flags & ROUTE_TOP_LEVEL);
+}
+
+static void put_envelope(struct buf *b, const struct request *rq, const struct response *rs)
+{
+    buf_put_str(b, STR("{\"request_id\":\""));
+    buf_put_str(b, rq->id);
+    buf_put_fmt(b, "\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":%lld,\"data\":", (long long)rs->lease_duration_s);
+    if (rs->data)
+        json_write(b, rs->data);
+    else
+        buf_put_str(b, STR("null"));
+    buf_put_str(b, STR(",\"wrap_info\":null,\"warnings\":"));
+    if (rs->n_warnings)
+        put_strings(b, rs->warnings, rs->n_warnings);
+    else
+        buf_put_str(b, STR("null"));
+    buf_put_str(b, STR(",\"auth\":"));
+    if (rs->auth)
+        put_auth(b, rs->auth);
+    else
+        buf_put_str(b, STR("null"));
+    if (is_top_level(rq))
+        put_top_level(b, rs->data);
+    buf_put_str(b, STR("}\n"));
+}
+
+static bool has_body(const struct response *rs)
+{
+    return rs->data || rs->auth || rs->n_warnings || rs->raw_content_type.n;
+}
+
+static bytes make_body(struct arena *a, const struct request *rq, const struct response *rs)
+{
+    struct buf b;
+
+    if (rs->raw_content_type.n)
+        return arena_bytes(a, rs->raw_body);
+    buf_init(&b, a, ANSWER_BYTES_MAX);
+    if (rs->bare_body && rs->data) {
+        json_write(&b, rs->data);
+        buf_put_byte(&b, '\n');
+    } else {
+        put_envelope(&b, rq, rs);
+    }
+    return buf_bytes(&b);
+}
+
+/* The bytes are made in the loop's scratch arena, then the hold on struct active ends, then they are sent. */
+void answer_call(struct front_call *fc)
+{
+    struct front *f = fc->front;
+    struct exchange *x = fc->exchange;
+    struct core_call *call = &fc->call;
+    struct arena *a = scratch_of(f, x->loop);
+    str type = STR("application/json");
+    bytes body = {0};
+    bool retry = false;
+    int status;
+
+    if (call->error) {
+        struct buf b;
+
+        buf_init(&b, a, ANSWER_BYTES_MAX);
+        put_errors(&b, call->error->text);
+        body = buf_bytes(&b);
+        status = error_status(call->error->kind);
+        retry = call->error->kind == ERR_BUSY;
+        log_failure(a, &call->rq, call->error);
+    } else {
+        bool some = has_body(&call->rs);
+
+        status = call->rs.status ? call->rs.status : some ? 200 : 204;
+        if (call->rs.raw_content_type.n)
+            type = arena_str(a, call->rs.raw_content_type);
+        if (some && status != 204)
+            body = make_body(a, &call->rq, &call->rs);
+    }
+    core_call_end(call);
+    send(f, x, status, type, (str){0}, body, retry);
+    arena_reset(a);
+}

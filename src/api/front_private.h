@@ -1,0 +1,37 @@
+/* front_private: between request.c (HTTP to request) and answer.c (response to HTTP). */
+#pragma once
+#include "api/front.h"
+
+struct front_loop {
+    struct loop *loop;
+    struct arena *scratch; /* answers being made */
+};
+
+struct front {
+    struct core *core;
+    const struct config *config;
+    size_t n_loops;
+    struct front_loop loops[];
+};
+
+struct front_call { /* in the exchange's arena */
+    struct core_call call;
+    struct exchange *exchange;
+    struct front *front;
+};
+
+/* What the request asks, without the core: a redirect or an error to answer at once (status > 0), or status 0 and the call filled. */
+struct parsed {
+    int status;
+    const char *error; /* NULL: an empty list of errors */
+    str location;      /* of a redirect */
+    struct error *e;   /* instead of `error` */
+    bool empty;        /* no body at all */
+};
+struct parsed request_parse(struct front_call *fc);
+
+/* The address X-Forwarded-For gives, under the listener's rules. */
+struct error *forwarded_address(struct exchange *x, str *ret_address) MUST_USE;
+
+void answer_parsed(struct front *f, struct exchange *x, const struct parsed *p);
+void answer_call(struct front_call *fc);

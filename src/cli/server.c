@@ -1,0 +1,397 @@
+/* server: the server command: configuration, storage, core, loops, listeners, signals. */
+#include "api/front.h"
+#include "base/fault.h"
+#include "base/loop.h"
+#include "base/mutex.h"
+#include "base/secure.h"
+#include "cli/cli.h"
+#include "config/config.h"
+#include "crypto/crypto.h"
+#include "engine/engines.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { SERVER_LOOPS_MAX = 16, DRAIN_NS_MAX = 5, REQUEST_BYTES_MAX = 96 * 1024 * 1024 };
+
+const struct flag server_flags[] = {
+    {"config", FLAG_STRINGS, .help = "Configuration file, or folder of .hcl and .json files. May be given several times."},
+    {"log-level", FLAG_STRING, .setting = "LOG_LEVEL", .help = "trace, debug, info, warn or error."},
+    {"log-format", FLAG_STRING, .setting = "LOG_FORMAT", .help = "standard or json."},
+    {"test-verify-only", FLAG_BOOL, .help = "Read the configuration, open storage and listeners, print the banner, end."},
+    {0},
+};
+
+struct server {
+    struct cli *cli;
+    struct config *config;
+    struct storage *storage;
+    struct core *core;
+    struct front *front;
+    struct loop *main_loop; /* signals */
+    struct loop *loops[SERVER_LOOPS_MAX];
+    struct thread threads[SERVER_LOOPS_MAX];
+    size_t n_loops;
+    struct http_server **listeners;
+    size_t n_listeners; /* open */
+    struct mutex mutex;
+    struct cond drained;
+    size_t n_draining; /* lock: mutex */
+};
+
+/* ---- settings ---- */
+
+static struct error *set_log(struct server *s)
+{
+    struct cli *c = s->cli;
+    str level = flag_text(&c->flags, "log-level"), format = flag_text(&c->flags, "log-format");
+    enum log_level l = LOG_INFO;
+
+    if (level.n == 0)
+        level = s->config->log_level;
+    if (format.n == 0)
+        format = s->config->log_format;
+    if (level.n > 0 && !log_level_from_str(level, &l))
+        return error_new(c->arena, ERR_BAD_REQUEST, "unknown log level: %.*s", PSTR(level));
+    if (format.n > 0 && !str_eq(format, STR("standard")) && !str_eq(format, STR("json")))
+        return error_new(c->arena, ERR_BAD_REQUEST, "unknown log format: %.*s", PSTR(format));
+    log_set_level(l);
+    log_set_format(str_eq(format, STR("json")) ? LOG_JSON : LOG_STANDARD);
+    return NULL;
+}
+
+/* As many descriptors as the system allows: each connection is one. */
+static void raise_limits(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+        r.rlim_cur = r.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &r); /* fewer connections, nothing worse */
+    }
+}
+
+static struct error *set_process(struct server *s)
+{
+    mallopt(M_ARENA_MAX, 2);
+    raise_limits();
+    if (!secure_process(!s->config->disable_mlock))
+        return error_new(s->cli->arena, ERR_INTERNAL,
+                         "Failed to lock memory: %s\n\n"
+                         "The server locks its memory so that keys are never written to swap. Give it the capability IPC_LOCK\n"
+                         "(setcap cap_ipc_lock=+ep, or LimitMEMLOCK=infinity under systemd), or set disable_mlock = true when the\n"
+                         "machine has no swap or its swap is encrypted.",
+                         strerror(errno));
+    signal(SIGPIPE, SIG_IGN);
+    return NULL;
+}
+
+static struct error *load_config(struct server *s)
+{
+    struct cli *c = s->cli;
+    const struct flag_value *paths = flag_value(&c->flags, "config");
+
+    if (paths->n == 0)
+        return error_new(c->arena, ERR_BAD_REQUEST, "Must specify at least one config path using -config");
+    TRY(config_load(c->arena, paths->items, paths->n, &s->config));
+    if (!s->config->storage)
+        return error_new(c->arena, ERR_BAD_REQUEST, "A storage backend must be specified");
+    return set_log(s);
+}
+
+/* ---- start ---- */
+
+static struct error *open_storage(struct server *s)
+{
+    struct arena *a = s->cli->arena;
+    struct error *e = storage_open(a, s->config->storage, &s->storage);
+
+    if (e && e->kind == ERR_BAD_REQUEST && str_starts(e->text, STR("Unknown storage type")))
+        return e;
+    return e ? error_wrap(a, e, "Error initializing storage of type %.*s: %.*s", PSTR(s->config->storage->type), PSTR(e->text)) : NULL;
+}
+
+static void open_core(struct server *s)
+{
+    struct arena *a = s->cli->arena;
+    struct core_config c = {
+        .storage = s->storage,
+        .storage_type = s->config->storage->type,
+        .config = s->config,
+        .rng = rng_system(),
+        .clock = clock_real(),
+        .version = arena_fmt(a, "1.14.7+coffer.%s", COFFER_VERSION),
+        .engines = builtin_engines,
+        .storage_config = s->config->storage,
+    };
+
+    s->core = core_new(&c);
+    for (size_t i = 0; i < s->n_loops; i++) {
+        s->loops[i] = loop_new();
+        core_attach_loop(s->core, s->loops[i]);
+    }
+    s->front = front_new(&(struct front_config){s->core, s->config, s->loops, s->n_loops});
+}
+
+static size_t memory_max(void)
+{
+    long long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+    return pages > 0 && page > 0 ? (size_t)pages * (size_t)page / 4 : 0;
+}
+
+static struct error *open_listeners(struct server *s)
+{
+    struct arena *a = s->cli->arena;
+    struct http_server_config c = {
+        .loops = s->loops,
+        .n_loops = s->n_loops,
+        .handler = front_handle,
+        .arg = s->front,
+        .request_memory_bytes_max = REQUEST_BYTES_MAX,
+        .all_memory_bytes_max = memory_max(),
+    };
+
+    s->listeners = ARENA_ARRAY(a, struct http_server *, s->config->n_listeners + 1);
+    for (size_t i = 0; i < s->config->n_listeners; i++) {
+        const struct config_listener *l = &s->config->listeners[i];
+        struct error *e = http_server_listen(a, l, &c, &s->listeners[i]);
+
+        if (e)
+            return error_wrap(a, e, "Error initializing listener of type %s: %.*s", l->is_unix ? "unix" : "tcp", PSTR(e->text));
+        s->n_listeners++;
+    }
+    return NULL;
+}
+
+/* ---- banner ---- */
+
+static void banner_line(struct server *s, const char *name, str value)
+{
+    cli_print(s->cli, "%24s: %.*s", name, PSTR(value));
+}
+
+static void print_banner(struct server *s)
+{
+    struct arena *a = s->cli->arena;
+
+    cli_print(s->cli, "==> Vault server configuration:\n");
+    if (s->config->api_addr.n)
+        banner_line(s, "Api Address", s->config->api_addr);
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        const struct config_listener *l = &s->config->listeners[i];
+
+        banner_line(s, arena_fmt(a, "Listener %zu", i + 1).p,
+                    arena_fmt(a, "%s (addr: \"%.*s\", max_request_duration: \"%.*s\", max_request_size: \"%lld\", tls: \"%s\")",
+                              l->is_unix ? "unix" : "tcp", PSTR(l->address), PSTR(duration_format(a, l->max_request_duration_ns)),
+                              (long long)l->max_request_bytes, l->is_unix || l->tls_disable ? "disabled" : "enabled"));
+    }
+    banner_line(s, "Log Level", s->config->log_level);
+    banner_line(s, "Mlock", arena_fmt(a, "supported: true, enabled: %s", s->config->disable_mlock ? "false" : "true"));
+    banner_line(s, "Recovery Mode", STR("false"));
+    banner_line(s, "Storage", s->config->storage->type);
+    banner_line(s, "Version", arena_fmt(a, "Coffer v%s (API of Vault 1.14.7)", COFFER_VERSION));
+    cli_print(s->cli, "\n==> Vault server started! Log data will stream in below:\n");
+    fflush(s->cli->out);
+}
+
+static void log_warnings(struct server *s)
+{
+    log_hold(false);
+    for (size_t i = 0; i < s->config->n_warnings; i++) {
+        char *text = arena_cstr(s->cli->arena, s->config->warnings[i]);
+
+        log_warn(NULL, text ? text : "a configuration key is not known");
+    }
+}
+
+/* ---- running ---- */
+
+/* One datagram to the service manager, if there is one (the notify socket's protocol). */
+static void notify(struct server *s, const char *state)
+{
+    str path = environment_get(&s->cli->env, STR("NOTIFY_SOCKET"));
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+    if (path.n == 0 || path.n >= sizeof(to.sun_path))
+        return;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return;
+    memcpy(to.sun_path, path.p, path.n);
+    if (to.sun_path[0] == '@')
+        to.sun_path[0] = 0;
+    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.n)) < 0)
+        log_warn(NULL, "the service manager could not be told", F_CSTR("state", state));
+    close(fd);
+}
+
+static struct error *write_pid(struct server *s)
+{
+    str path = s->config->pid_file;
+    char text[32];
+    char *name = arena_cstr(s->cli->arena, path);
+
+    if (path.n == 0)
+        return NULL;
+    int fd = name ? open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+
+    if (fd < 0)
+        return error_errno(s->cli->arena, errno, "could not open pid file %.*s", PSTR(path));
+    int n = snprintf(text, sizeof(text), "%d", (int)getpid());
+    bool ok = write(fd, text, (size_t)n) == n;
+
+    close(fd);
+    return ok ? NULL : error_new(s->cli->arena, ERR_INTERNAL, "could not write pid file %.*s", PSTR(path));
+}
+
+static void remove_pid(struct server *s)
+{
+    char *name = arena_cstr(s->cli->arena, s->config->pid_file);
+
+    if (name && *name)
+        (void)unlink(name); /* gone already is fine */
+}
+
+static void on_term(struct loop *l, int signo, void *arg)
+{
+    struct server *s = arg;
+
+    (void)signo;
+    cli_print(s->cli, "==> Vault shutdown triggered");
+    fflush(s->cli->out);
+    loop_stop(l);
+}
+
+static void on_hup(struct loop *l, int signo, void *arg)
+{
+    struct server *s = arg;
+    struct arena *a = arena_new(0);
+
+    (void)l;
+    (void)signo;
+    cli_print(s->cli, "==> Vault reload triggered");
+    fflush(s->cli->out);
+    notify(s, "RELOADING=1");
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        struct error *e = http_server_reload_tls(a, s->listeners[i]);
+
+        if (e)
+            log_error(NULL, "could not reload the certificate", F_STR("error", error_log_text(a, e)));
+    }
+    core_reload(s->core);
+    notify(s, "READY=1");
+    arena_free(a);
+}
+
+static void run_loop(void *arg)
+{
+    loop_run(arg);
+}
+
+static void listener_drained(void *arg)
+{
+    struct server *s = arg;
+
+    mutex_lock(&s->mutex);
+    s->n_draining--;
+    cond_signal(&s->drained);
+    mutex_unlock(&s->mutex);
+}
+
+static void stop_listeners(struct server *s)
+{
+    s->n_draining = s->n_listeners;
+    for (size_t i = 0; i < s->n_listeners; i++)
+        http_server_stop(s->listeners[i], DRAIN_NS_MAX * NS_PER_S, listener_drained, s);
+    mutex_lock(&s->mutex);
+    while (s->n_draining > 0)
+        cond_wait(&s->drained, &s->mutex);
+    mutex_unlock(&s->mutex);
+}
+
+static struct error *watch_signals(struct server *s)
+{
+    struct arena *a = s->cli->arena;
+
+    s->main_loop = loop_new();
+    TRY(loop_signal(s->main_loop, a, SIGTERM, on_term, s));
+    TRY(loop_signal(s->main_loop, a, SIGINT, on_term, s));
+    return loop_signal(s->main_loop, a, SIGHUP, on_hup, s);
+}
+
+static void serve(struct server *s)
+{
+    for (size_t i = 0; i < s->n_loops; i++)
+        thread_start(&s->threads[i], arena_fmt(s->cli->arena, "loop-%zu", i).p, run_loop, s->loops[i]);
+    notify(s, "READY=1");
+    loop_run(s->main_loop);
+    notify(s, "STOPPING=1");
+    stop_listeners(s);
+    core_seal(s->core);
+    for (size_t i = 0; i < s->n_loops; i++) {
+        loop_stop(s->loops[i]);
+        thread_join(&s->threads[i]);
+    }
+    remove_pid(s);
+}
+
+static struct error *start(struct server *s)
+{
+    long long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+    s->n_loops = (size_t)MIN(MAX(cpus, 1), SERVER_LOOPS_MAX);
+    TRY(load_config(s));
+    TRY(set_process(s));
+    TRY(watch_signals(s)); /* before any thread: they inherit the blocked signals */
+    TRY(open_storage(s));
+    open_core(s);
+    TRY(open_listeners(s));
+    return write_pid(s);
+}
+
+static void finish(struct server *s)
+{
+    for (size_t i = 0; i < s->n_listeners; i++)
+        http_server_free(s->listeners[i]);
+    core_free(s->core);
+    front_free(s->front);
+    for (size_t i = 0; i < s->n_loops; i++)
+        loop_free(s->loops[i]);
+    loop_free(s->main_loop);
+    storage_close(s->storage);
+}
+
+int command_server(struct cli *c)
+{
+    struct server s = {.cli = c};
+
+    mutex_init(&s.mutex);
+    cond_init(&s.drained);
+    fault_init_from_env();
+    crypto_init();
+    log_hold(true);
+    struct error *e = start(&s);
+
+    if (!e) {
+        print_banner(&s);
+        log_warnings(&s);
+        if (!flag_bool(&c->flags, "test-verify-only"))
+            serve(&s);
+    } else {
+        cli_print(c, "%.*s", PSTR(e->text));
+        log_hold(false);
+    }
+    if (s.core)
+        finish(&s);
+    return e ? 1 : 0;
+}

@@ -1,0 +1,8 @@
+#include "engine/engines.h"
+
+#include "engine/kv/kv.h"
+
+const struct engine *const builtin_engines[] = {
+    &kv_engine,
+    NULL,
+};
