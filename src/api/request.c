@@ -188,6 +188,8 @@ static struct parsed body_step(struct exchange *x, struct request *rq, str query
         return e ? refuse_with(e) : (struct parsed){0};
     }
     rq->data = pairs_parse(x->arena, query);
+    if (rq->op == OP_LIST)
+        json_unset(rq->data, STR("list")); /* it chose the operation */
     if (rq->data->n == 0 && !str_starts(rq->path, STR("sys/health")))
         rq->data = NULL;
     return (struct parsed){0};

@@ -497,9 +497,16 @@ void core_control_run(struct core *c, struct core_call *call, void (*then)(struc
 static void timer_posted(struct loop *l, struct post *post)
 {
     struct control_post *p = CONTAINER_OF(post, struct control_post, post);
+    struct active *a = atomic_load(&p->core->active);
 
-    loop_timer_set(l, p->timer, p->delay_ns);
+    if (a && a->generation == p->generation) /* else the timer may be gone */
+        loop_timer_set(l, p->timer, p->delay_ns);
     free(p);
+}
+
+void control_timer_clear(struct active *a, struct loop_timer *t)
+{
+    loop_timer_clear(a->core->control, t);
 }
 
 void control_timer_set(struct active *a, struct loop_timer *t, int64_t delay_ns)
@@ -508,6 +515,7 @@ void control_timer_set(struct active *a, struct loop_timer *t, int64_t delay_ns)
 
     p->timer = t;
     p->delay_ns = delay_ns;
+    p->generation = a->generation;
     loop_post(a->core->control, &p->post);
 }
 

@@ -11,5 +11,6 @@ bool internal_submit(struct active *a, handler_fn *fn, void *arg, void (*done)(c
 /* Runs fn read-only on the storage pool, where it may wait. */
 bool internal_read(struct active *a, handler_fn *fn, void *arg, void (*done)(const struct error *e, void *arg)) MUST_USE;
 
-/* Sets a timer on the control loop; from any thread. The callback runs on the control thread. A cleared timer may still run once. */
+/* Sets a timer on the control loop; from any thread. The callback runs on the control thread, and only while `a` is the active one. */
 void control_timer_set(struct active *a, struct loop_timer *t, int64_t delay_ns);
+void control_timer_clear(struct active *a, struct loop_timer *t); /* control thread; before the timer's memory goes */

@@ -217,14 +217,21 @@ static str view_prefix(struct arena *a, str type, str uuid, bool is_auth)
     return arena_fmt(a, "%s/%.*s/", is_auth ? "auth" : "logical", PSTR(uuid));
 }
 
+bool mount_is_core_type(str type)
+{
+    static const char *const types[] = {"cubbyhole", "identity", "system", "token"};
+
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        if (str_eq(type, str_from_cstr(types[i])))
+            return true;
+    return false;
+}
+
 /* kv version 2 is a type of its own to the engine list: it is kept and shown, its paths answer that there is no engine. */
 static const struct engine_entry *engine_of(struct active *active, str type, const struct json *options, bool is_auth)
 {
-    static const char *const core_types[] = {"system", "token", "cubbyhole", "identity"};
-
-    for (size_t i = 0; i < COUNT_OF(core_types); i++)
-        if (str_eq(type, str_from_cstr(core_types[i])))
-            return core_engine_find(active->core, type, ENGINE_CORE);
+    if (mount_is_core_type(type))
+        return core_engine_find(active->core, type, ENGINE_CORE);
     if (str_eq(type, STR("generic")))
         type = STR("kv");
     if (str_eq(type, STR("kv")) && str_eq(json_get_str(options, STR("version")), STR("2")))

@@ -22,6 +22,7 @@ struct json *mount_tables_find(const struct mount_tables *t, str path, enum tabl
 struct json *mount_tables_add(struct request *rq, struct mount_tables *t, enum table_kind kind, str path, str type, str description);
 void mount_tables_remove(struct mount_tables *t, const struct json *entry, enum table_kind kind);
 
+bool mount_is_core_type(str type); /* system, identity, cubbyhole, token: there is one of each, always */
 /* The sorted, immutable table in memory of its own: one reference. */
 struct mount_set *mount_set_make(struct active *a, const struct mount_tables *t);
 /* Makes it and publishes it at commit (with the audit devices as they are then). */

@@ -213,6 +213,7 @@ void lease_manager_free(struct lease_manager *m)
 {
     if (!m)
         return;
+    control_timer_clear(m->active, &m->timer);
     lease_index_free(m->index);
     mutex_done(&m->mutex);
     free(m);
@@ -239,6 +240,9 @@ bool lease_manager_is_loaded(struct lease_manager *m)
 
 void lease_manager_poke(struct lease_manager *m)
 {
+    mutex_lock(&m->mutex);
+    m->armed_ns = INT64_MAX; /* the clock may have passed the time it is set for */
+    mutex_unlock(&m->mutex);
     arm(m, INT64_MIN);
 }
 

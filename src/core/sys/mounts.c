@@ -55,7 +55,7 @@ static struct json *mount_answer(struct arena *a, const struct mount *m)
     json_set_str(a, o, STR("running_plugin_version"), version);
     json_set_str(a, o, STR("running_sha256"), json_get_str(m->entry, STR("running_sha256")));
     json_set(a, o, STR("config"), config_answer(a, m));
-    if (!m->engine || m->engine->kind != ENGINE_CORE)
+    if (!mount_is_core_type(m->type))
         json_set_str(a, o, STR("deprecation_status"), STR("supported"));
     return o;
 }
@@ -218,14 +218,12 @@ static str canonical_type(struct request *rq, struct json *options)
 
 static struct error *check_type(struct request *rq, str type, const struct json *options)
 {
-    static const char *const singletons[] = {"cubbyhole", "identity", "system", "token"};
     str version = json_get_str(options, STR("version"));
 
     if (type.n == 0)
         return fail(rq, ERR_BAD_REQUEST, "backend type must be specified as a string");
-    for (size_t i = 0; i < COUNT_OF(singletons); i++)
-        if (str_eq(type, str_from_cstr(singletons[i])))
-            return fail(rq, ERR_BAD_REQUEST, "mount type of \"%.*s\" is not mountable", PSTR(type));
+    if (mount_is_core_type(type))
+        return fail(rq, ERR_BAD_REQUEST, "mount type of \"%.*s\" is not mountable", PSTR(type));
     if (str_eq(type, STR("plugin")))
         return fail(rq, ERR_BAD_REQUEST, "plugin_name must be provided for plugin backend");
     if (!core_engine_find(rq->core, str_eq(type, STR("generic")) ? STR("kv") : type, ENGINE_SECRETS))

@@ -137,10 +137,10 @@ static struct error *health(struct core *c, struct arena *a, void *arg)
     struct json *o = json_object_ordered(a);
     int active, standby, sealed, uninit, unused;
     bool standby_ok, perf_ok;
-    bool ok = query_code(rq, STR("activecode"), 200, &active) & query_code(rq, STR("standbycode"), 429, &standby) &
-              query_code(rq, STR("sealedcode"), 503, &sealed) & query_code(rq, STR("uninitcode"), 501, &uninit) &
-              query_code(rq, STR("drsecondarycode"), 472, &unused) & query_code(rq, STR("performancestandbycode"), 473, &unused) &
-              query_flag(rq, STR("standbyok"), &standby_ok) & query_flag(rq, STR("perfstandbyok"), &perf_ok);
+    bool ok = query_code(rq, STR("activecode"), 200, &active) && query_code(rq, STR("standbycode"), 429, &standby) &&
+              query_code(rq, STR("sealedcode"), 503, &sealed) && query_code(rq, STR("uninitcode"), 501, &uninit) &&
+              query_code(rq, STR("drsecondarycode"), 472, &unused) && query_code(rq, STR("performancestandbycode"), 473, &unused) &&
+              query_flag(rq, STR("standbyok"), &standby_ok) && query_flag(rq, STR("perfstandbyok"), &perf_ok);
 
     if (!ok)
         return error_new(a, ERR_BAD_REQUEST, "%s", "");
@@ -398,12 +398,16 @@ bool sys_sealed_handle(struct core *c, struct core_call *call)
 {
     struct request *rq = &call->rq;
 
-    if (!str_starts(rq->path, STR("sys/")))
+    str path = rq->path;
+
+    if (!str_starts(path, STR("sys/")))
         return false;
+    if (rq->op == OP_LIST) /* its slash is the front's */
+        path.n--;
     for (size_t i = 0; i < COUNT_OF(sealed_routes); i++) {
         const struct sealed_route *r = &sealed_routes[i];
 
-        if (!str_eq(rq->path, str_from_cstr(r->path)))
+        if (!str_eq(path, str_from_cstr(r->path)))
             continue;
         if (r->ops & OPS(rq->op)) {
             if (r->only_sealed && core_state(c) > CORE_SEALED)
