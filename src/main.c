@@ -1,4 +1,5 @@
-/* The program: one binary for server and command line; what it was called by and its first words say which. */
+/* The program: one binary for server and command line; what it was called by and its first words say which.
+ */
 #include "cli/cli.h"
 
 #include <signal.h>

@@ -1,4 +1,5 @@
-/* The start of every call: global flags, which command, its flags, its arguments; and the end: errors and the exit code. */
+/* The start of every call: global flags, which command, its flags, its arguments; and the end: errors and the
+ * exit code. */
 #include "cli/cli.h"
 
 #include "base/clock.h"
@@ -6,27 +7,40 @@
 #include "cli/preview.h"
 #include "client/secret.h"
 #include "client/token_helper.h"
+
 #include <unistd.h>
 
 enum { EXIT_UNKNOWN_COMMAND = 127 };
 
 static const struct flag http_flags[] = {
-    {"address", FLAG_STRING, .setting = "ADDR", .help = "Address of the server, by default https://127.0.0.1:8200."},
-    {"agent-address", FLAG_STRING, .setting = "AGENT_ADDR", .help = "Address of the agent; used instead of the server's."},
-    {"ca-cert", FLAG_STRING, .setting = "CACERT", .help = "File with the PEM certificate authorities that the server's certificate is checked with."},
+    {"address", FLAG_STRING, .setting = "ADDR",
+     .help = "Address of the server, by default https://127.0.0.1:8200."},
+    {"agent-address", FLAG_STRING, .setting = "AGENT_ADDR",
+     .help = "Address of the agent; used instead of the server's."},
+    {"ca-cert", FLAG_STRING, .setting = "CACERT",
+     .help = "File with the PEM certificate authorities that the server's certificate is checked with."},
     {"ca-path", FLAG_STRING, .setting = "CAPATH", .help = "Directory of such files."},
-    {"client-cert", FLAG_STRING, .setting = "CLIENT_CERT", .help = "File with the PEM certificate that the client shows."},
-    {"client-key", FLAG_STRING, .setting = "CLIENT_KEY", .help = "File with the PEM private key of that certificate."},
-    {"tls-server-name", FLAG_STRING, .setting = "TLS_SERVER_NAME", .help = "Name asked for in the TLS handshake (SNI)."},
-    {"tls-skip-verify", FLAG_BOOL, .setting = "SKIP_VERIFY", .help = "Do not verify the server's certificate."},
-    {"disable-redirects", FLAG_BOOL, .setting = "DISABLE_REDIRECTS", .help = "Do not follow redirects; only the variable has an effect."},
+    {"client-cert", FLAG_STRING, .setting = "CLIENT_CERT",
+     .help = "File with the PEM certificate that the client shows."},
+    {"client-key", FLAG_STRING, .setting = "CLIENT_KEY",
+     .help = "File with the PEM private key of that certificate."},
+    {"tls-server-name", FLAG_STRING, .setting = "TLS_SERVER_NAME",
+     .help = "Name asked for in the TLS handshake (SNI)."},
+    {"tls-skip-verify", FLAG_BOOL, .setting = "SKIP_VERIFY",
+     .help = "Do not verify the server's certificate."},
+    {"disable-redirects", FLAG_BOOL, .setting = "DISABLE_REDIRECTS",
+     .help = "Do not follow redirects; only the variable has an effect."},
     {"namespace", FLAG_STRING, .alias = "ns", .setting = "NAMESPACE", .help = "Namespace of the request."},
-    {"wrap-ttl", FLAG_DURATION, .setting = "WRAP_TTL", .help = "Wrap the answer in a token with this time to live."},
-    {"mfa", FLAG_STRINGS, .setting = "MFA", .help = "Credentials of the form method[:key[=value]]; may be given several times."},
-    {"header", FLAG_PAIRS, .help = "Header to send; may be given several times. Names that begin with X-Vault- are refused."},
+    {"wrap-ttl", FLAG_DURATION, .setting = "WRAP_TTL",
+     .help = "Wrap the answer in a token with this time to live."},
+    {"mfa", FLAG_STRINGS, .setting = "MFA",
+     .help = "Credentials of the form method[:key[=value]]; may be given several times."},
+    {"header", FLAG_PAIRS,
+     .help = "Header to send; may be given several times. Names that begin with X-Vault- are refused."},
     {"policy-override", FLAG_BOOL, .help = "Override soft-mandatory policies."},
     {"non-interactive", FLAG_BOOL, .help = "Ask nothing on the terminal."},
-    {"output-curl-string", FLAG_BOOL, .help = "Print the curl command for the request instead of sending it."},
+    {"output-curl-string", FLAG_BOOL,
+     .help = "Print the curl command for the request instead of sending it."},
     {"output-policy", FLAG_BOOL, .help = "Print the policy that the request needs instead of sending it."},
     {"unlock-key", FLAG_STRING, .help = "Key to unlock a namespace."},
     {0},
@@ -36,11 +50,13 @@ static const struct flag field_flags[] = {
     {0},
 };
 static const struct flag format_flags[] = {
-    {"format", FLAG_STRING, .initial = "table", .setting = "FORMAT", .help = "Output format: table, json or yaml."},
+    {"format", FLAG_STRING, .initial = "table", .setting = "FORMAT",
+     .help = "Output format: table, json or yaml."},
     {0},
 };
 static const struct flag format_detailed_flags[] = {
-    {"format", FLAG_STRING, .initial = "table", .setting = "FORMAT", .help = "Output format: table, json or yaml."},
+    {"format", FLAG_STRING, .initial = "table", .setting = "FORMAT",
+     .help = "Output format: table, json or yaml."},
     {"detailed", FLAG_BOOL, .setting = "DETAILED", .help = "More columns."},
     {0},
 };
@@ -97,7 +113,8 @@ static void settings_from_flags(struct cli *c, struct client_settings *s)
     const struct json *headers = flag_value(&c->flags, "header")->pairs;
     s->headers = ARENA_ARRAY(c->arena, struct http_header, headers ? headers->n : 0);
     for (uint32_t i = 0; headers && i < headers->n; i++)
-        s->headers[s->n_headers++] = (struct http_header){headers->members[i].key, headers->members[i].value->text};
+        s->headers[s->n_headers++] =
+            (struct http_header){headers->members[i].key, headers->members[i].value->text};
 }
 
 struct error *cli_client(struct cli *c, struct client **ret_client)
@@ -125,7 +142,8 @@ struct error *cli_send(struct cli *c, const struct client_request *rq, struct cl
     return error_new(c->arena, ERR_INTERNAL, "not sent");
 }
 
-struct error *cli_call(struct cli *c, str what, const struct client_request *rq, struct client_answer *ret_answer)
+struct error *cli_call(struct cli *c, str what, const struct client_request *rq,
+                       struct client_answer *ret_answer)
 {
     struct client *client;
     struct client_answer answer;
@@ -155,7 +173,8 @@ struct error *cli_find(struct cli *c, str what, const struct client_request *rq,
     TRY(cli_client(c, &client));
     TRY(prefixed(c, cli_send(c, rq, &answer), "%.*s", PSTR(what)));
     struct json *secret = secret_from_json(c->arena, answer.json);
-    bool has_data = !json_is_null(json_get(secret, STR("data"))) || !json_is_null(json_get(secret, STR("warnings")));
+    bool has_data =
+        !json_is_null(json_get(secret, STR("data"))) || !json_is_null(json_get(secret, STR("warnings")));
     if (answer.status == 404) {
         *ret_secret = has_data ? secret : NULL;
         return NULL;
@@ -165,7 +184,8 @@ struct error *cli_find(struct cli *c, str what, const struct client_request *rq,
     return NULL;
 }
 
-/* -NAME or --NAME, alone or before "=": what stands behind the name; *ret_has_value says whether there was a "=". */
+/* -NAME or --NAME, alone or before "=": what stands behind the name; *ret_has_value says whether there was a
+ * "=". */
 static bool arg_is_flag(str arg, const char *name, bool *ret_has_value, str *ret_value)
 {
     size_t dashes = str_starts(arg, STR("--")) ? 2 : str_starts(arg, STR("-")) ? 1 : 0;
@@ -231,7 +251,8 @@ static struct error *scan_globals(struct cli *c, const str *args, size_t n)
     return NULL;
 }
 
-/* The command with the longest name that the leading words make; *ret_words of them. NULL if there is none. */
+/* The command with the longest name that the leading words make; *ret_words of them. NULL if there is none.
+ */
 static const struct command *command_find(struct arena *a, const str *args, size_t n, size_t *ret_words)
 {
     const struct command *found = NULL;
@@ -288,7 +309,9 @@ static struct error *run_command(struct cli *c, str *args, size_t n)
     c->n_args = n - used;
     for (size_t i = 0; i < c->n_args && c->format == OUTPUT_TABLE; i++)
         if (c->args[i].n > 1 && c->args[i].p[0] == '-' && !arg_is_global(c->args[i]))
-            cli_warn(c, "Command flags must be provided before positional arguments. The following argument is not parsed as a flag: %.*s",
+            cli_warn(c,
+                     "Command flags must be provided before positional arguments. The following argument is "
+                     "not parsed as a flag: %.*s",
                      PSTR(c->args[i]));
     if (c->format == OUTPUT_RAW && !(c->command->flags & COMMAND_RAW))
         return usage_error(c, "This command does not support the -format=raw option.");
@@ -336,11 +359,13 @@ static int run(struct cli *c, str *args, size_t n)
     struct error *bad = scan_globals(c, args, n);
     if (bad)
         return report(c, bad);
-    bool colorless = environment_get(&c->env, STR("NO_COLOR")).n || environment_setting(&c->env, STR("CLI_NO_COLOR")).n ||
+    bool colorless = environment_get(&c->env, STR("NO_COLOR")).n ||
+                     environment_setting(&c->env, STR("CLI_NO_COLOR")).n ||
                      str_eq(environment_get(&c->env, STR("TERM")), STR("dumb"));
     int fd = fileno(c->out);
     c->color = !colorless && c->format == OUTPUT_TABLE && fd >= 0 && isatty(fd);
-    if (n == 1 && (str_eq(args[0], STR("-v")) || str_eq(args[0], STR("-version")) || str_eq(args[0], STR("--version"))))
+    if (n == 1 &&
+        (str_eq(args[0], STR("-v")) || str_eq(args[0], STR("-version")) || str_eq(args[0], STR("--version"))))
         args = version;
     size_t words = 0;
     c->command = command_find(c->arena, args, n, &words);
@@ -356,7 +381,8 @@ int cli_run(int argc, char *const argv[], const char *const *envp, int in_fd, FI
     str called = argc > 0 ? str_from_cstr(argv[0]) : STR("coffer");
     size_t slash = str_rindex(called, '/');
     called = slash < called.n ? str_from(called, slash + 1) : called;
-    struct cli c = {.arena = a, .env = {called, envp}, .called = called, .in_fd = in_fd, .out = out, .err = err};
+    struct cli c = {
+        .arena = a, .env = {called, envp}, .called = called, .in_fd = in_fd, .out = out, .err = err};
     size_t n = argc > 1 ? (size_t)argc - 1 : 0;
     str *args = ARENA_ARRAY(a, str, n);
     for (size_t i = 0; i < n; i++)

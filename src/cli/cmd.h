@@ -1,9 +1,11 @@
-/* cmd: every command's function, by group; the table in commands.c names them. Also the flag rows that belong to them. */
+/* cmd: every command's function, by group; the table in commands.c names them. Also the flag rows that belong
+ * to them. */
 #pragma once
 #include "cli/cli.h"
 
 /* cmd_generic.c */
-command_fn cmd_read, cmd_write, cmd_list, cmd_delete, cmd_patch, cmd_unwrap, cmd_path_help, cmd_print_token, cmd_version;
+command_fn cmd_read, cmd_write, cmd_list, cmd_delete, cmd_patch, cmd_unwrap, cmd_path_help, cmd_print_token,
+    cmd_version;
 extern const struct flag force_flags[];
 /* cmd_status.c */
 command_fn cmd_status, cmd_unseal;
@@ -28,7 +30,8 @@ command_fn cmd_auth_list, cmd_auth_enable, cmd_auth_tune, cmd_auth_disable, cmd_
 extern const struct flag secrets_enable_flags[], secrets_tune_flags[], auth_enable_flags[], auth_tune_flags[];
 /* cmd_token.c */
 command_fn cmd_token_create, cmd_token_lookup, cmd_token_renew, cmd_token_revoke, cmd_token_capabilities;
-extern const struct flag token_create_flags[], token_lookup_flags[], token_renew_flags[], token_revoke_flags[];
+extern const struct flag token_create_flags[], token_lookup_flags[], token_renew_flags[],
+    token_revoke_flags[];
 /* cmd_lease.c */
 command_fn cmd_lease_lookup, cmd_lease_renew, cmd_lease_revoke;
 extern const struct flag lease_renew_flags[], lease_revoke_flags[];

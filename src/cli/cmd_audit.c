@@ -12,12 +12,8 @@ const struct flag audit_enable_flags[] = {
 };
 
 static const struct shape device_shape[] = {
-    {"type", JSON_STRING},
-    {"description", JSON_STRING},
-    {"options", JSON_NULL},
-    {"local", JSON_BOOL},
-    {"path", JSON_STRING},
-    {0},
+    {"type", JSON_STRING}, {"description", JSON_STRING}, {"options", JSON_NULL},
+    {"local", JSON_BOOL},  {"path", JSON_STRING},        {0},
 };
 
 /* k=v k2=v2 */
@@ -62,7 +58,8 @@ struct error *cmd_audit_list(struct cli *c)
     const struct json *data = json_get(secret, STR("data"));
     struct json *devices = json_object(c->arena);
     for (uint32_t i = 0; data && data->type == JSON_OBJECT && i < data->n; i++)
-        json_set(c->arena, devices, data->members[i].key, json_shape(c->arena, device_shape, data->members[i].value));
+        json_set(c->arena, devices, data->members[i].key,
+                 json_shape(c->arena, device_shape, data->members[i].value));
     if (c->format != OUTPUT_TABLE)
         return json_print(c, devices);
     if (devices->n) {
@@ -78,7 +75,8 @@ struct error *cmd_audit_enable(struct cli *c)
 {
     struct arena *a = c->arena;
     if (!c->n_args)
-        return usage_error(c, "Error enabling audit device: audit type missing. Valid types include 'file', 'socket' and 'syslog'.");
+        return usage_error(c, "Error enabling audit device: audit type missing. Valid types include 'file', "
+                              "'socket' and 'syslog'.");
     str type = str_trim(c->args[0]);
     str path = path_trim(flag_text(&c->flags, "path"));
     path = path.n ? path : path_trim(type);
@@ -92,7 +90,8 @@ struct error *cmd_audit_enable(struct cli *c)
     json_set_str(a, body, STR("description"), flag_text(&c->flags, "description"));
     json_set(a, body, STR("options"), options);
     json_set_bool(a, body, STR("local"), flag_bool(&c->flags, "local"));
-    struct client_request rq = {.method = "PUT", .path = arena_join(a, STR("sys/audit/"), path), .body = body};
+    struct client_request rq = {
+        .method = "PUT", .path = arena_join(a, STR("sys/audit/"), path), .body = body};
     TRY(cli_call(c, STR("Error enabling audit device"), &rq, NULL));
     cli_print(c, "Success! Enabled the %.*s audit device at: %.*s/", PSTR(type), PSTR(path));
     return NULL;

@@ -100,7 +100,9 @@ struct error *cmd_path_help(struct cli *c)
     struct client_answer answer;
     struct error *bad = cli_call(c, STR("Error retrieving help"), &rq, &answer);
     if (bad && str_find(bad->text, STR("Vault is sealed")) < bad->text.n)
-        return error_new(c->arena, ERR_SEALED, "Error: Vault is sealed. Help needs the mounts, which are known when it is unsealed.");
+        return error_new(
+            c->arena, ERR_SEALED,
+            "Error: Vault is sealed. Help needs the mounts, which are known when it is unsealed.");
     TRY(bad);
     if (c->format == OUTPUT_TABLE) {
         cli_print(c, "%.*s", PSTR(json_get_str(answer.json, STR("help"))));

@@ -14,7 +14,8 @@ const struct flag kv_get_flags[] = {
 };
 const struct flag kv_put_flags[] = {
     MOUNT_FLAG,
-    {"cas", FLAG_INT, .initial = "-1", .help = "Write only if the current version is this; 0: only if there is none."},
+    {"cas", FLAG_INT, .initial = "-1",
+     .help = "Write only if the current version is this; 0: only if there is none."},
     {0},
 };
 const struct flag kv_list_flags[] = {MOUNT_FLAG, {0}};
@@ -24,7 +25,8 @@ const struct flag kv_versions_flags[] = {
     {0},
 };
 
-static struct error *get_field(struct cli *c, const struct kv_path *p, str path, const struct json *secret, str field)
+static struct error *get_field(struct cli *c, const struct kv_path *p, str path, const struct json *secret,
+                               str field)
 {
     if (!p->v2)
         return secret_print(c, secret);
@@ -128,7 +130,8 @@ struct error *cmd_kv_delete(struct cli *c)
     str path = kv_full(c, &p, "data");
     struct client_request rq = {.method = "DELETE", .path = path};
     if (p.v2 && flag_value(&c->flags, "versions")->n)
-        rq = (struct client_request){.method = "PUT", .path = kv_full(c, &p, "delete"), .body = versions_body(c)};
+        rq = (struct client_request){
+            .method = "PUT", .path = kv_full(c, &p, "delete"), .body = versions_body(c)};
     struct json *secret;
     TRY(cli_secret(c, arena_fmt(c->arena, "Error deleting %.*s", PSTR(path)), &rq, &secret));
     return secret_or_success(c, secret, "Data deleted (if it existed) at: %.*s", PSTR(path));
@@ -138,7 +141,8 @@ static struct error *versions_write(struct cli *c, const char *kind, const char 
 {
     struct kv_path p;
     if (!flag_value(&c->flags, "versions")->n)
-        return usage_error(c, "No versions provided, use the \"-versions\" flag to specify the version to %s.", kind);
+        return usage_error(
+            c, "No versions provided, use the \"-versions\" flag to specify the version to %s.", kind);
     TRY(kv_resolve(c, &p));
     if (!p.v2)
         return usage_error(c, "%s not supported on KV Version 1", title);

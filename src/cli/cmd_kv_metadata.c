@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cli/cmd.h"
 #include "cli/kv_path.h"
+
 #include <stdlib.h>
 
 #define MOUNT_FLAG                                                                                           \
@@ -11,7 +12,8 @@
 #define SETTING_FLAGS                                                                                        \
     MOUNT_FLAG, {"max-versions", FLAG_INT, .initial = "-1", .help = "Versions kept of this secret."},        \
         {"cas-required", FLAG_BOOL, .help = "Writes must name the current version."},                        \
-        {"delete-version-after", FLAG_DURATION, .initial = "-1ns", .help = "Delete versions after this time."}, \
+        {"delete-version-after", FLAG_DURATION, .initial = "-1ns",                                           \
+         .help = "Delete versions after this time."},                                                        \
     {                                                                                                        \
         "custom-metadata", FLAG_PAIRS, .help = "Metadata key=value; may be given several times."             \
     }
@@ -53,7 +55,8 @@ struct error *cmd_metadata_get(struct cli *c)
     if (!secret)
         return kv_not_found(c, "value", path);
     struct json *data = json_get(secret, STR("data"));
-    bool plain = c->format != OUTPUT_TABLE || flag_text(&c->flags, "field").n || json_get(secret, STR("wrap_info"));
+    bool plain =
+        c->format != OUTPUT_TABLE || flag_text(&c->flags, "field").n || json_get(secret, STR("wrap_info"));
     if (plain || json_is_null(data) || data->type != JSON_OBJECT)
         return secret_print(c, secret);
     const struct json *versions = json_get(data, STR("versions"));

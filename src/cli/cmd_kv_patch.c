@@ -6,7 +6,9 @@
 const struct flag kv_patch_flags[] = {
     {"mount", FLAG_STRING, .help = "Path of the mount; arguments are then inside it."},
     {"cas", FLAG_INT, .initial = "0", .help = "Write only if the current version is this."},
-    {"method", FLAG_STRING, .help = "patch: one PATCH request; rw: read, merge, write. By default patch, then rw if the server refuses it."},
+    {"method", FLAG_STRING,
+     .help = "patch: one PATCH request; rw: read, merge, write. By default patch, then rw if the server "
+             "refuses it."},
     {"remove-data", FLAG_STRINGS, .help = "Key to remove; may be given several times."},
     {0},
 };
@@ -64,7 +66,8 @@ static struct error *patch_rw(struct cli *c, const struct kv_path *p, str path, 
         else
             json_set(c->arena, now.data, data->members[i].key, data->members[i].value);
     }
-    struct client_request rq = {.method = "PUT", .path = path, .body = data_body(c->arena, now.data, now.number)};
+    struct client_request rq = {
+        .method = "PUT", .path = path, .body = data_body(c->arena, now.data, now.number)};
     struct json *secret;
     TRY(cli_secret(c, arena_fmt(c->arena, "Error writing data to %.*s", PSTR(path)), &rq, &secret));
     return kv_written_print(c, p, path, secret);
@@ -88,7 +91,8 @@ struct error *cmd_kv_patch(struct cli *c)
     if (str_eq(method, STR("rw")))
         return patch_rw(c, &p, path, data);
     if (method.n && !str_eq(method, STR("patch")))
-        return error_new(c->arena, ERR_BAD_REQUEST, "Unsupported method provided to -method flag: %.*s", PSTR(method));
+        return error_new(c->arena, ERR_BAD_REQUEST, "Unsupported method provided to -method flag: %.*s",
+                         PSTR(method));
     struct client_request rq = {
         .method = "PATCH",
         .path = path,
@@ -114,13 +118,15 @@ struct error *cmd_kv_rollback(struct cli *c)
         return usage_error(c, "Invalid value %lld for the version flag", (long long)number);
     TRY(kv_resolve(c, &p));
     if (!p.v2)
-        return error_new(c->arena, ERR_UNSUPPORTED, "K/V engine mount must be version 2 for rollback support");
+        return error_new(c->arena, ERR_UNSUPPORTED,
+                         "K/V engine mount must be version 2 for rollback support");
     str path = kv_full(c, &p, "data");
     TRY(version_read(c, path, 0, &now));
     TRY(version_read(c, path, number, &old));
     if (!old.data)
         return error_new(c->arena, ERR_NOT_FOUND, "Cannot roll back to a version that has been deleted");
-    struct client_request rq = {.method = "PUT", .path = path, .body = data_body(c->arena, old.data, now.number)};
+    struct client_request rq = {
+        .method = "PUT", .path = path, .body = data_body(c->arena, old.data, now.number)};
     struct json *secret;
     TRY(cli_secret(c, arena_fmt(c->arena, "Error writing data to %.*s", PSTR(path)), &rq, &secret));
     return secret_or_success(c, secret, "Data written to: %.*s", PSTR(path));

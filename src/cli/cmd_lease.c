@@ -7,7 +7,8 @@ const struct flag lease_renew_flags[] = {
     {0},
 };
 const struct flag lease_revoke_flags[] = {
-    {"force", FLAG_BOOL, .alias = "f", .help = "Forget the lease even if the engine cannot revoke it; needs -prefix."},
+    {"force", FLAG_BOOL, .alias = "f",
+     .help = "Forget the lease even if the engine cannot revoke it; needs -prefix."},
     {"prefix", FLAG_BOOL, .help = "All leases that begin with the argument."},
     {"sync", FLAG_BOOL, .help = "Wait until it is done."},
     {0},
@@ -57,7 +58,8 @@ struct error *cmd_lease_revoke(struct cli *c)
     if (force && !prefix)
         return usage_error(c, "Specifying -force requires also specifying -prefix");
     if (force)
-        cli_warn(c, "Warning! Force-removing leases can cause Vault to become out of sync with secret engines!");
+        cli_warn(c,
+                 "Warning! Force-removing leases can cause Vault to become out of sync with secret engines!");
     const char *kind = force ? "revoke-force" : prefix ? "revoke-prefix" : "revoke";
     struct json *body = json_object(c->arena);
     json_set_bool(c->arena, body, STR("sync"), sync);
@@ -67,12 +69,15 @@ struct error *cmd_lease_revoke(struct cli *c)
         .body = body,
     };
     const char *scope = prefix ? "leases with prefix " : "lease ";
-    TRY(cli_call(c, arena_fmt(c->arena, "Error %srevoking %s%.*s", force ? "force " : "", scope, PSTR(id)), &rq, NULL));
+    TRY(cli_call(c, arena_fmt(c->arena, "Error %srevoking %s%.*s", force ? "force " : "", scope, PSTR(id)),
+                 &rq, NULL));
     if (force)
         cli_print(c, "Success! Force revoked any leases with prefix: %.*s", PSTR(id));
     else if (!sync)
         cli_print(c, "All revocation operations queued successfully!");
     else
-        cli_print(c, prefix ? "Success! Revoked any leases with prefix: %.*s" : "Success! Revoked lease: %.*s", PSTR(id));
+        cli_print(c,
+                  prefix ? "Success! Revoked any leases with prefix: %.*s" : "Success! Revoked lease: %.*s",
+                  PSTR(id));
     return NULL;
 }

@@ -4,7 +4,8 @@
 #include "client/token_helper.h"
 
 const struct flag login_flags[] = {
-    {"method", FLAG_STRING, .initial = "token", .help = "How to log in: token, userpass, ldap, okta or radius."},
+    {"method", FLAG_STRING, .initial = "token",
+     .help = "How to log in: token, userpass, ldap, okta or radius."},
     {"path", FLAG_STRING, .help = "Path of the auth method, by default its name."},
     {"no-store", FLAG_BOOL, .help = "Do not keep the token."},
     {"no-print", FLAG_BOOL, .help = "Print nothing."},
@@ -12,7 +13,8 @@ const struct flag login_flags[] = {
     {0},
 };
 
-static struct error *credential(struct cli *c, const struct json *given, const char *name, const char *prompt, str *ret)
+static struct error *credential(struct cli *c, const struct json *given, const char *name, const char *prompt,
+                                str *ret)
 {
     str key = str_from_cstr(name);
     const struct json *value = json_get(given, key);
@@ -33,7 +35,8 @@ static struct error *login_token(struct cli *c, const struct json *given, str pa
     TRY(credential(c, given, "token", "Token (will be hidden): ", &token));
     token = str_trim(token);
     if (!token.n)
-        return error_new(c->arena, ERR_BAD_REQUEST, "a token must be passed to auth, see the help for more information");
+        return error_new(c->arena, ERR_BAD_REQUEST,
+                         "a token must be passed to auth, see the help for more information");
     str wanted = json_get_str(given, STR("lookup"));
     if (wanted.n && !bool_from_str(wanted, &lookup))
         return error_new(c->arena, ERR_BAD_REQUEST, "lookup must be true or false");
@@ -41,7 +44,8 @@ static struct error *login_token(struct cli *c, const struct json *given, str pa
     TRY(cli_client(c, &client));
     client_set_token(client, token);
     if (lookup) {
-        struct client_request rq = {.method = "GET", .path = STR("auth/token/lookup-self"), .never_wrap = true};
+        struct client_request rq = {
+            .method = "GET", .path = STR("auth/token/lookup-self"), .never_wrap = true};
         struct json *secret;
         TRY(cli_secret(c, STR("error looking up token"), &rq, &secret));
         data = json_get(secret, STR("data"));
@@ -49,8 +53,10 @@ static struct error *login_token(struct cli *c, const struct json *given, str pa
             return error_new(c->arena, ERR_NOT_FOUND, "empty response from lookup-self");
     }
     static const char *const copies[][2] = {
-        {"accessor", "accessor"},   {"policies", "policies"}, {"token_policies", "policies"}, {"identity_policies", "identity_policies"},
-        {"metadata", "meta"}, {"lease_duration", "ttl"}, {"renewable", "renewable"},
+        {"accessor", "accessor"},       {"policies", "policies"},
+        {"token_policies", "policies"}, {"identity_policies", "identity_policies"},
+        {"metadata", "meta"},           {"lease_duration", "ttl"},
+        {"renewable", "renewable"},
     };
     struct json *auth = json_object(c->arena);
     struct json *body = json_object(c->arena);
@@ -101,7 +107,8 @@ static const struct method {
     const char *name;
     struct error *(*login)(struct cli *c, const struct json *given, str path, struct json **ret_secret);
 } methods[] = {
-    {"token", login_token}, {"userpass", login_user}, {"ldap", login_user}, {"okta", login_user}, {"radius", login_user},
+    {"token", login_token}, {"userpass", login_user}, {"ldap", login_user},
+    {"okta", login_user},   {"radius", login_user},
 };
 
 static struct error *unwrap(struct cli *c, struct json **io_secret)
@@ -117,7 +124,8 @@ static struct error *store_and_print(struct cli *c, struct json *secret, bool st
     str token = json_get_str(json_get(secret, STR("auth")), STR("client_token"));
     if (store) {
         if (environment_setting(&c->env, STR("TOKEN")).n)
-            cli_warn(c, "WARNING! The VAULT_TOKEN environment variable is set. It is used instead of the stored token\n"
+            cli_warn(c, "WARNING! The VAULT_TOKEN environment variable is set. It is used instead of the "
+                        "stored token\n"
                         "until it is unset.\n");
         TRY(prefixed(c, token_store(c->arena, &c->env, token), "Error storing token"));
     }
@@ -128,8 +136,10 @@ static struct error *store_and_print(struct cli *c, struct json *secret, bool st
     if (flag_bool(&c->flags, "no-print"))
         return NULL;
     if (!store)
-        cli_warn(c, "The token was not stored in the token helper. Set the VAULT_TOKEN environment variable or pass\n"
-                    "the token with each request.\n");
+        cli_warn(
+            c,
+            "The token was not stored in the token helper. Set the VAULT_TOKEN environment variable or pass\n"
+            "the token with each request.\n");
     else if (c->format == OUTPUT_TABLE && !flag_text(&c->flags, "field").n)
         cli_print(c, "Success! You are now authenticated. The token below is already stored in the\n"
                      "token helper: there is no need to log in again, later requests will use this\n"
@@ -140,7 +150,8 @@ static struct error *store_and_print(struct cli *c, struct json *secret, bool st
 /* The arguments as an object of strings; `login TOKEN` and `login -` mean token=. */
 static struct error *credentials_given(struct cli *c, bool is_token, struct json **ret_given)
 {
-    if (is_token && c->n_args == 1 && str_index(c->args[0], '=') == c->args[0].n && !str_starts(c->args[0], STR("@")))
+    if (is_token && c->n_args == 1 && str_index(c->args[0], '=') == c->args[0].n &&
+        !str_starts(c->args[0], STR("@")))
         c->args[0] = arena_join(c->arena, STR("token="), c->args[0]);
     return cli_pairs(c, 0, ret_given);
 }
@@ -157,8 +168,9 @@ struct error *cmd_login(struct cli *c)
         if (str_eq(name, str_from_cstr(methods[i].name)))
             method = &methods[i];
     if (!method)
-        return usage_error(c, "Unknown auth method: %.*s. Use \"%.*s auth list\" to see the methods of the server.", PSTR(name),
-                           PSTR(c->called));
+        return usage_error(
+            c, "Unknown auth method: %.*s. Use \"%.*s auth list\" to see the methods of the server.",
+            PSTR(name), PSTR(c->called));
     struct json *given;
     struct json *secret;
     TRY(credentials_given(c, method->login == login_token, &given));

@@ -2,30 +2,44 @@
 #include "base/clock.h"
 #include "cli/cmd.h"
 #include "client/secret.h"
-#include <time.h>
 
 #define LIST_FLAGS                                                                                           \
-    {"listing-visibility", FLAG_STRING, .help = "Visibility in the list for the user interface: hidden or unauth."}, \
-        {"audit-non-hmac-request-keys", FLAG_STRINGS, .help = "Key that is not hashed in request lines of the audit log; repeatable."}, \
-        {"audit-non-hmac-response-keys", FLAG_STRINGS, .help = "The same for response lines."}, \
-        {"passthrough-request-headers", FLAG_STRINGS, .help = "Request header passed to the engine; repeatable."}, \
-        {"allowed-response-headers", FLAG_STRINGS, .help = "Response header that the engine may set; repeatable."}, \
-        {"plugin-version", FLAG_STRING, .help = "Version of the plugin."}, \
-        {"description", FLAG_STRING, .help = "Text for people."}, \
-        {"default-lease-ttl", FLAG_DURATION, .help = "Default time to live of leases; \"system\" for the server's."}, \
-        {"max-lease-ttl", FLAG_DURATION, .help = "Maximum time to live of leases; \"system\" for the server's."}, \
-        {"options", FLAG_PAIRS, .help = "Option key=value; may be given several times."}
+    {"listing-visibility", FLAG_STRING,                                                                      \
+     .help = "Visibility in the list for the user interface: hidden or unauth."},                            \
+        {"audit-non-hmac-request-keys", FLAG_STRINGS,                                                        \
+         .help = "Key that is not hashed in request lines of the audit log; repeatable."},                   \
+        {"audit-non-hmac-response-keys", FLAG_STRINGS, .help = "The same for response lines."},              \
+        {"passthrough-request-headers", FLAG_STRINGS,                                                        \
+         .help = "Request header passed to the engine; repeatable."},                                        \
+        {"allowed-response-headers", FLAG_STRINGS,                                                           \
+         .help = "Response header that the engine may set; repeatable."},                                    \
+        {"plugin-version", FLAG_STRING, .help = "Version of the plugin."},                                   \
+        {"description", FLAG_STRING, .help = "Text for people."},                                            \
+        {"default-lease-ttl", FLAG_DURATION,                                                                 \
+         .help = "Default time to live of leases; \"system\" for the server's."},                            \
+        {"max-lease-ttl", FLAG_DURATION,                                                                     \
+         .help = "Maximum time to live of leases; \"system\" for the server's."},                            \
+    {                                                                                                        \
+        "options", FLAG_PAIRS, .help = "Option key=value; may be given several times."                       \
+    }
 #define ENABLE_FLAGS                                                                                         \
-    {"path", FLAG_STRING, .help = "Path of the mount, by default its type."}, \
-        {"local", FLAG_BOOL, .help = "Not replicated."}, \
-        {"seal-wrap", FLAG_BOOL, .help = "Wrap values with the seal."}, \
-        {"external-entropy-access", FLAG_BOOL, .help = "Let it use external entropy."}, \
-        {"force-no-cache", FLAG_BOOL, .help = "Do not cache its entries."}, \
-        {"plugin-name", FLAG_STRING, .help = "Name of the plugin, with the type \"plugin\"."}
+    {"path", FLAG_STRING, .help = "Path of the mount, by default its type."},                                \
+        {"local", FLAG_BOOL, .help = "Not replicated."},                                                     \
+        {"seal-wrap", FLAG_BOOL, .help = "Wrap values with the seal."},                                      \
+        {"external-entropy-access", FLAG_BOOL, .help = "Let it use external entropy."},                      \
+        {"force-no-cache", FLAG_BOOL, .help = "Do not cache its entries."},                                  \
+    {                                                                                                        \
+        "plugin-name", FLAG_STRING, .help = "Name of the plugin, with the type \"plugin\"."                  \
+    }
 #define SECRETS_FLAGS                                                                                        \
-    {"version", FLAG_INT, .help = "Version of the engine (kv: 1 or 2)."}, \
-        {"allowed-managed-keys", FLAG_STRINGS, .help = "Managed key it may use; repeatable."}
-#define AUTH_FLAGS {"token-type", FLAG_STRING, .help = "Type of tokens it makes."}
+    {"version", FLAG_INT, .help = "Version of the engine (kv: 1 or 2)."},                                    \
+    {                                                                                                        \
+        "allowed-managed-keys", FLAG_STRINGS, .help = "Managed key it may use; repeatable."                  \
+    }
+#define AUTH_FLAGS                                                                                           \
+    {                                                                                                        \
+        "token-type", FLAG_STRING, .help = "Type of tokens it makes."                                        \
+    }
 
 const struct flag secrets_enable_flags[] = {ENABLE_FLAGS, SECRETS_FLAGS, LIST_FLAGS, {0}};
 const struct flag secrets_tune_flags[] = {SECRETS_FLAGS, LIST_FLAGS, {0}};
@@ -34,7 +48,8 @@ const struct flag auth_tune_flags[] = {
     AUTH_FLAGS,
     {"user-lockout-threshold", FLAG_INT, .help = "Failed logins before a user is locked out."},
     {"user-lockout-duration", FLAG_DURATION, .help = "How long a user is locked out."},
-    {"user-lockout-counter-reset-duration", FLAG_DURATION, .help = "After this time without failure the count starts anew."},
+    {"user-lockout-counter-reset-duration", FLAG_DURATION,
+     .help = "After this time without failure the count starts anew."},
     {"user-lockout-disable", FLAG_BOOL, .help = "Lock nobody out."},
     LIST_FLAGS,
     {0},
@@ -48,8 +63,10 @@ struct kind {
     const char *tuned;     /* "the secrets engine" */
     const char *listing;
 };
-static const struct kind secrets = {false, "sys/mounts", "sys/mounts", "secrets engine", "the secrets engine", "secrets engines"};
-static const struct kind auth = {true, "sys/auth", "sys/mounts/auth", "auth method", "the auth method", "enabled authentications"};
+static const struct kind secrets = {
+    false, "sys/mounts", "sys/mounts", "secrets engine", "the secrets engine", "secrets engines"};
+static const struct kind auth = {true,          "sys/auth",        "sys/mounts/auth",
+                                 "auth method", "the auth method", "enabled authentications"};
 
 static const struct shape config_shape[] = {
     {"default_lease_ttl", JSON_NUMBER},
@@ -82,12 +99,17 @@ static const struct shape mount_shape[] = {
     {0},
 };
 
-/* The cells of a row come from these members; those that begin with "." are in config, those with "!" are made here. */
+/* The cells of a row come from these members; those that begin with "." are in config, those with "!" are
+ * made here. */
 struct column {
     const char *header, *member;
 };
 static const struct column short_columns[] = {
-    {"Path", "!path"}, {"Type", "type"}, {"Accessor", "accessor"}, {"Description", "description"}, {"Version", "plugin_version"},
+    {"Path", "!path"},
+    {"Type", "type"},
+    {"Accessor", "accessor"},
+    {"Description", "description"},
+    {"Version", "plugin_version"},
 };
 static const struct column detailed_columns[] = {
     {"Path", "!path"},
@@ -148,7 +170,8 @@ static void mounts_table(struct cli *c, const struct kind *k, const struct json 
             const struct column *col = &columns[j];
             if (k->auth && strcmp(col->header, "Force No Cache") == 0)
                 col = &token_type_column;
-            cells[j] = i ? cell(c->arena, col, paths[i - 1], json_get(mounts, paths[i - 1])) : str_from_cstr(col->header);
+            cells[j] = i ? cell(c->arena, col, paths[i - 1], json_get(mounts, paths[i - 1]))
+                         : str_from_cstr(col->header);
         }
         table_row(&t, cells);
     }
@@ -165,7 +188,8 @@ static struct error *mount_list(struct cli *c, const struct kind *k)
     const struct json *data = json_get(secret, STR("data"));
     struct json *mounts = json_object(c->arena);
     for (uint32_t i = 0; data && data->type == JSON_OBJECT && i < data->n; i++)
-        json_set(c->arena, mounts, data->members[i].key, json_shape(c->arena, mount_shape, data->members[i].value));
+        json_set(c->arena, mounts, data->members[i].key,
+                 json_shape(c->arena, mount_shape, data->members[i].value));
     if (c->format != OUTPUT_TABLE)
         return json_print(c, mounts);
     mounts_table(c, k, mounts);
@@ -206,7 +230,8 @@ static struct json *mount_options(struct cli *c)
     if (version && version->given) {
         if (!options)
             options = json_object(c->arena);
-        json_set_str(c->arena, options, STR("version"), arena_fmt(c->arena, "%lld", (long long)version->number));
+        json_set_str(c->arena, options, STR("version"),
+                     arena_fmt(c->arena, "%lld", (long long)version->number));
     }
     return options ? options : json_null(c->arena);
 }
@@ -224,8 +249,10 @@ static struct error *mount_enable(struct cli *c, const struct kind *k)
     path = path.n ? path : path_trim(type);
     struct json *config = json_object(a);
     struct json *body = json_object(a);
-    json_set_str(a, config, STR("default_lease_ttl"), duration_format(a, flag_number(&c->flags, "default-lease-ttl")));
-    json_set_str(a, config, STR("max_lease_ttl"), duration_format(a, flag_number(&c->flags, "max-lease-ttl")));
+    json_set_str(a, config, STR("default_lease_ttl"),
+                 duration_format(a, flag_number(&c->flags, "default-lease-ttl")));
+    json_set_str(a, config, STR("max_lease_ttl"),
+                 duration_format(a, flag_number(&c->flags, "max-lease-ttl")));
     json_set_bool(a, config, STR("force_no_cache"), flag_bool(&c->flags, "force-no-cache"));
     put_config(c, config);
     json_set_str(a, body, STR("type"), type);
@@ -235,10 +262,13 @@ static struct error *mount_enable(struct cli *c, const struct kind *k)
     json_set_bool(a, body, STR("seal_wrap"), flag_bool(&c->flags, "seal-wrap"));
     json_set_bool(a, body, STR("external_entropy_access"), flag_bool(&c->flags, "external-entropy-access"));
     json_set(a, body, STR("options"), mount_options(c));
-    struct client_request rq = {.method = "POST", .path = arena_fmt(a, "%s/%.*s", k->path, PSTR(path)), .body = body};
+    struct client_request rq = {
+        .method = "POST", .path = arena_fmt(a, "%s/%.*s", k->path, PSTR(path)), .body = body};
     str what = k->auth ? arena_fmt(a, "Error enabling %.*s auth", PSTR(type)) : STR("Error enabling");
     TRY(cli_call(c, what, &rq, NULL));
-    cli_print(c, k->auth ? "Success! Enabled %.*s auth method at: %.*s/" : "Success! Enabled the %.*s secrets engine at: %.*s/",
+    cli_print(c,
+              k->auth ? "Success! Enabled %.*s auth method at: %.*s/"
+                      : "Success! Enabled the %.*s secrets engine at: %.*s/",
               PSTR(type), PSTR(path));
     return NULL;
 }
@@ -293,7 +323,8 @@ static struct error *mount_tune(struct cli *c, const struct kind *k)
 static struct error *mount_disable(struct cli *c, const struct kind *k)
 {
     str path = path_trim(c->args[0]);
-    struct client_request rq = {.method = "DELETE", .path = arena_fmt(c->arena, "%s/%.*s", k->path, PSTR(path))};
+    struct client_request rq = {.method = "DELETE",
+                                .path = arena_fmt(c->arena, "%s/%.*s", k->path, PSTR(path))};
     TRY(cli_call(c, arena_fmt(c->arena, "Error disabling %s at %.*s/", k->one, PSTR(path)), &rq, NULL));
     cli_print(c, "Success! Disabled %s (if it existed) at: %.*s/", k->tuned, PSTR(path));
     return NULL;
@@ -314,25 +345,27 @@ static struct error *mount_move(struct cli *c, const struct kind *k)
     struct json *secret;
     TRY(cli_secret(c, what, &rq, &secret));
     str id = json_get_str(json_get(secret, STR("data")), STR("migration_id"));
-    cli_print(c, "Started moving %s %.*s to %.*s, with migration ID %.*s", k->one, PSTR(from), PSTR(to), PSTR(id));
+    cli_print(c, "Started moving %s %.*s to %.*s, with migration ID %.*s", k->one, PSTR(from), PSTR(to),
+              PSTR(id));
     struct client_request poll = {.method = "GET", .path = arena_fmt(a, "sys/remount/status/%.*s", PSTR(id))};
     for (;;) {
         TRY(cli_secret(c, what, &poll, &secret));
-        str status = json_get_str(json_get(json_get(secret, STR("data")), STR("migration_info")), STR("status"));
+        str status =
+            json_get_str(json_get(json_get(secret, STR("data")), STR("migration_info")), STR("status"));
         if (str_eq(status, STR("success"))) {
-            cli_print(c, "Success! Finished moving %s %.*s to %.*s, with migration ID %.*s", k->one, PSTR(from), PSTR(to), PSTR(id));
+            cli_print(c, "Success! Finished moving %s %.*s to %.*s, with migration ID %.*s", k->one,
+                      PSTR(from), PSTR(to), PSTR(id));
             return NULL;
         }
         if (!secret || str_eq(status, STR("failure"))) {
-            cli_print(c, "Failure! Error encountered moving %s %.*s to %.*s, with migration ID %.*s", k->one, PSTR(from), PSTR(to),
-                      PSTR(id));
+            cli_print(c, "Failure! Error encountered moving %s %.*s to %.*s, with migration ID %.*s", k->one,
+                      PSTR(from), PSTR(to), PSTR(id));
             return NULL;
         }
-        cli_print(c, "Waiting for terminal status in migration of %s %.*s to %.*s, with migration ID %.*s", k->one, PSTR(from),
-                  PSTR(to), PSTR(id));
+        cli_print(c, "Waiting for terminal status in migration of %s %.*s to %.*s, with migration ID %.*s",
+                  k->one, PSTR(from), PSTR(to), PSTR(id));
         fflush(c->out);
-        struct timespec pause = {.tv_sec = MOVE_POLL_S};
-        (void)nanosleep(&pause, NULL); /* woken early: asks early */
+        client_pause(MOVE_POLL_S * NS_PER_S);
     }
 }
 

@@ -9,16 +9,20 @@ const struct flag init_flags[] = {
     {"status", FLAG_BOOL, .help = "Only say whether the server is initialized: exit code 0 if so, 2 if not."},
     {"key-shares", FLAG_INT, .alias = "n", .help = "Number of key shares, by default 5."},
     {"key-threshold", FLAG_INT, .alias = "t", .help = "Number of shares that unseal, by default 3."},
-    {"pgp-keys", FLAG_STRING, .help = "Comma-separated files with PGP public keys that the shares are encrypted to."},
-    {"root-token-pgp-key", FLAG_STRING, .help = "File with a PGP public key that the root token is encrypted to."},
-    {"recovery-shares", FLAG_INT, .help = "Number of recovery key shares, by default 5; only with an auto seal."},
+    {"pgp-keys", FLAG_STRING,
+     .help = "Comma-separated files with PGP public keys that the shares are encrypted to."},
+    {"root-token-pgp-key", FLAG_STRING,
+     .help = "File with a PGP public key that the root token is encrypted to."},
+    {"recovery-shares", FLAG_INT,
+     .help = "Number of recovery key shares, by default 5; only with an auto seal."},
     {"recovery-threshold", FLAG_INT, .help = "Number of recovery shares needed, by default 3."},
     {"recovery-pgp-keys", FLAG_STRING, .help = "As -pgp-keys, for the recovery shares."},
     {"stored-shares", FLAG_INT, .help = "Ignored."},
     {0},
 };
 
-static struct error *object_call(struct cli *c, str what, const struct client_request *rq, struct json **ret_object)
+static struct error *object_call(struct cli *c, str what, const struct client_request *rq,
+                                 struct json **ret_object)
 {
     struct client_answer answer;
     TRY(cli_call(c, what, rq, &answer));
@@ -46,7 +50,8 @@ static struct error *init_status(struct cli *c)
     return json_print(c, out);
 }
 
-/* A public key in a file: binary, base64 of it, or armored (the server takes base64 and armor alike as base64 of the file). */
+/* A public key in a file: binary, base64 of it, or armored (the server takes base64 and armor alike as base64
+ * of the file). */
 static struct error *pgp_key(struct cli *c, str name, struct json **ret_key)
 {
     if (str_starts(name, STR("@")))
@@ -71,7 +76,8 @@ static struct error *put_pgp_keys(struct cli *c, struct json *body, const char *
         str_cut(names, ',', &name, &names);
         struct error *bad = pgp_key(c, str_trim(name), &key);
         if (bad)
-            return usage_error(c, "invalid value \"%.*s\" for flag -%s: %.*s", PSTR(name), flag, PSTR(bad->text));
+            return usage_error(c, "invalid value \"%.*s\" for flag -%s: %.*s", PSTR(name), flag,
+                               PSTR(bad->text));
         json_append(c->arena, keys, key);
     }
     json_set(c->arena, body, str_from_cstr(member), keys);
@@ -113,38 +119,37 @@ static void init_prose(struct cli *c, const struct json *out, bool auto_seal)
     cli_print(c, "\nInitial Root Token: %.*s\n", PSTR(json_get_str(out, STR("root_token"))));
     if (auto_seal) {
         cli_print(c, "Success! Vault is initialized\n");
-        cli_print(c, "The recovery keys above were made with %lld shares and a threshold of %lld. Keep them in\n"
-                     "different places: they are needed to make a new root token and for other operations.",
+        cli_print(c,
+                  "The recovery keys above were made with %lld shares and a threshold of %lld. Keep them in\n"
+                  "different places: they are needed to make a new root token and for other operations.",
                   (long long)json_get_int(out, STR("recovery_keys_shares")),
                   (long long)json_get_int(out, STR("recovery_keys_threshold")));
         return;
     }
     long long shares = json_get_int(out, STR("unseal_shares"));
     long long threshold = json_get_int(out, STR("unseal_threshold"));
-    cli_print(c, "Vault initialized with %lld key shares and a key threshold of %lld. Keep the shares\n"
-                 "in different places. After a start, or when it was sealed, Vault needs %lld of them\n"
-                 "before it can serve requests.\n",
+    cli_print(c,
+              "Vault initialized with %lld key shares and a key threshold of %lld. Keep the shares\n"
+              "in different places. After a start, or when it was sealed, Vault needs %lld of them\n"
+              "before it can serve requests.\n",
               shares, threshold, threshold);
-    cli_print(c, "Nobody can read the stored data without the shares: fewer than %lld of them are\n"
-                 "worth nothing, and they cannot be made again.",
+    cli_print(c,
+              "Nobody can read the stored data without the shares: fewer than %lld of them are\n"
+              "worth nothing, and they cannot be made again.",
               threshold);
 }
 
 static const struct shape init_shape[] = {
-    {"unseal_keys_b64", JSON_ARRAY},
-    {"unseal_keys_hex", JSON_ARRAY},
-    {"unseal_shares", JSON_NUMBER},
-    {"unseal_threshold", JSON_NUMBER},
-    {"recovery_keys_b64", JSON_ARRAY},
-    {"recovery_keys_hex", JSON_ARRAY},
-    {"recovery_keys_shares", JSON_NUMBER},
-    {"recovery_keys_threshold", JSON_NUMBER},
-    {"root_token", JSON_STRING},
-    {0},
+    {"unseal_keys_b64", JSON_ARRAY},       {"unseal_keys_hex", JSON_ARRAY},
+    {"unseal_shares", JSON_NUMBER},        {"unseal_threshold", JSON_NUMBER},
+    {"recovery_keys_b64", JSON_ARRAY},     {"recovery_keys_hex", JSON_ARRAY},
+    {"recovery_keys_shares", JSON_NUMBER}, {"recovery_keys_threshold", JSON_NUMBER},
+    {"root_token", JSON_STRING},           {0},
 };
 
 /* The nine members that scripts know, from the server's answer and what was asked for. */
-static struct json *init_result(struct arena *a, const struct json *answer, const struct json *asked, bool auto_seal)
+static struct json *init_result(struct arena *a, const struct json *answer, const struct json *asked,
+                                bool auto_seal)
 {
     const char *const copies[][2] = {
         {"unseal_keys_b64", "keys_base64"},
@@ -160,7 +165,8 @@ static struct json *init_result(struct arena *a, const struct json *answer, cons
             json_set(a, out, str_from_cstr(copies[i][0]), v);
     }
     json_set_int(a, out, STR("unseal_shares"), auto_seal ? 1 : json_get_int(asked, STR("secret_shares")));
-    json_set_int(a, out, STR("unseal_threshold"), auto_seal ? 1 : json_get_int(asked, STR("secret_threshold")));
+    json_set_int(a, out, STR("unseal_threshold"),
+                 auto_seal ? 1 : json_get_int(asked, STR("secret_threshold")));
     json_set_int(a, out, STR("recovery_keys_shares"), json_get_int(asked, STR("recovery_shares")));
     json_set_int(a, out, STR("recovery_keys_threshold"), json_get_int(asked, STR("recovery_threshold")));
     return json_shape(a, init_shape, out);
@@ -170,7 +176,8 @@ struct error *cmd_init(struct cli *c)
 {
     if (flag_bool(&c->flags, "status"))
         return init_status(c);
-    struct client_request status_rq = {.method = "GET", .path = STR("sys/seal-status"), .root_namespace = true};
+    struct client_request status_rq = {
+        .method = "GET", .path = STR("sys/seal-status"), .root_namespace = true};
     struct json *status;
     struct json *answer;
     struct json *body = json_object(c->arena);
@@ -283,8 +290,9 @@ struct error *cmd_members(struct cli *c)
         json_set(c->arena, out, STR("Nodes"), nodes);
         return json_print(c, out);
     }
-    static const str headers[] = {STR("Host Name"), STR("API Address"),     STR("Cluster Address"), STR("Active Node"),
-                                  STR("Version"),   STR("Upgrade Version"), STR("Redundancy Zone"), STR("Last Echo")};
+    static const str headers[] = {STR("Host Name"),       STR("API Address"), STR("Cluster Address"),
+                                  STR("Active Node"),     STR("Version"),     STR("Upgrade Version"),
+                                  STR("Redundancy Zone"), STR("Last Echo")};
     static const char *const members[] = {"hostname", "api_address",     "cluster_address", "active_node",
                                           "version",  "upgrade_version", "redundancy_zone", "last_echo"};
     struct table t;

@@ -88,7 +88,8 @@ static void status_rows(struct table *t, const struct json *s)
     row(t, "Threshold", s, "t");
     if (json_get_bool(s, STR("sealed"))) {
         long long progress = json_get_int(s, STR("progress"));
-        table_pair(t, STR("Unseal Progress"), arena_fmt(a, "%lld/%lld", progress, (long long)json_get_int(s, STR("t"))));
+        table_pair(t, STR("Unseal Progress"),
+                   arena_fmt(a, "%lld/%lld", progress, (long long)json_get_int(s, STR("t"))));
         row(t, "Unseal Nonce", s, "nonce");
     }
     if (json_get_bool(s, STR("migration")))
@@ -109,7 +110,8 @@ static void status_rows(struct table *t, const struct json *s)
     row_if(t, "Warnings", s, "warnings");
 }
 
-/* Adds what sys/leader says to the seal status. A sealed server with HA storage does not answer that, but has HA. */
+/* Adds what sys/leader says to the seal status. A sealed server with HA storage does not answer that, but has
+ * HA. */
 static struct error *status_print(struct cli *c, struct json *seal_status)
 {
     struct client_answer leader;
@@ -122,7 +124,8 @@ static struct error *status_print(struct cli *c, struct json *seal_status)
         return prefixed(c, refused, "Error checking leader status");
     if (refused)
         json_set_bool(c->arena, all, STR("ha_enabled"), true);
-    for (uint32_t i = 0; !refused && leader.json && leader.json->type == JSON_OBJECT && i < leader.json->n; i++)
+    for (uint32_t i = 0; !refused && leader.json && leader.json->type == JSON_OBJECT && i < leader.json->n;
+         i++)
         json_set(c->arena, all, leader.json->members[i].key, leader.json->members[i].value);
     for (uint32_t i = 0; i < seal_status->n; i++)
         json_set(c->arena, all, seal_status->members[i].key, seal_status->members[i].value);
@@ -146,7 +149,8 @@ static struct error *object_of(struct cli *c, const struct client_answer *answer
 
 struct error *cmd_status(struct cli *c)
 {
-    struct client_request rq = {.method = "GET", .path = STR("sys/seal-status"), .never_wrap = true, .root_namespace = true};
+    struct client_request rq = {
+        .method = "GET", .path = STR("sys/seal-status"), .never_wrap = true, .root_namespace = true};
     struct client_answer answer;
     struct json *status;
     c->exit_code = 1; /* of any error */
@@ -164,7 +168,8 @@ struct error *cmd_unseal(struct cli *c)
     if (!c->n_args && !reset) {
         struct error *bad = cli_prompt(c, c->out, "Unseal Key (will be hidden): ", &key);
         if (bad)
-            return usage_error(c, "An error occurred attempting to ask for an unseal key: %.*s", PSTR(bad->text));
+            return usage_error(c, "An error occurred attempting to ask for an unseal key: %.*s",
+                               PSTR(bad->text));
     }
     struct json *body = json_object(c->arena);
     if (reset)

@@ -38,7 +38,8 @@ const struct flag token_revoke_flags[] = {
 
 static void put_duration(struct cli *c, struct json *body, const char *flag, const char *member)
 {
-    json_set_str(c->arena, body, str_from_cstr(member), duration_format(c->arena, flag_number(&c->flags, flag)));
+    json_set_str(c->arena, body, str_from_cstr(member),
+                 duration_format(c->arena, flag_number(&c->flags, flag)));
 }
 
 struct error *cmd_token_create(struct cli *c)
@@ -56,7 +57,8 @@ struct error *cmd_token_create(struct cli *c)
     put_duration(c, body, "period", "period");
     json_set_str(a, body, STR("display_name"), flag_text(&c->flags, "display-name"));
     json_set_int(a, body, STR("num_uses"), flag_number(&c->flags, "use-limit"));
-    json_set_bool(a, body, STR("renewable"), flag_bool(&c->flags, "renewable") && !str_eq(type, STR("batch")));
+    json_set_bool(a, body, STR("renewable"),
+                  flag_bool(&c->flags, "renewable") && !str_eq(type, STR("batch")));
     json_set_str(a, body, STR("type"), type);
     json_set_str(a, body, STR("entity_alias"), flag_text(&c->flags, "entity-alias"));
     if (id.n)
@@ -89,8 +91,8 @@ static struct error *check_accessor_args(struct cli *c)
 {
     bool accessor = flag_bool(&c->flags, "accessor");
     if (accessor && c->n_args != 1)
-        return usage_error(c, "%s arguments with -accessor (expected 1, got %zu)", c->n_args ? "Too many" : "Not enough",
-                           c->n_args);
+        return usage_error(c, "%s arguments with -accessor (expected 1, got %zu)",
+                           c->n_args ? "Too many" : "Not enough", c->n_args);
     if (c->n_args > 1)
         return usage_error(c, "Too many arguments (expected 0-1, got %zu)", c->n_args);
     return NULL;
@@ -101,11 +103,13 @@ struct error *cmd_token_lookup(struct cli *c)
     TRY(check_accessor_args(c));
     struct client_request rq = {.method = "GET", .path = STR("auth/token/lookup-self")};
     if (flag_bool(&c->flags, "accessor"))
-        rq = (struct client_request){
-            .method = "POST", .path = STR("auth/token/lookup-accessor"), .body = body_with(c, "accessor", str_trim(c->args[0]))};
+        rq = (struct client_request){.method = "POST",
+                                     .path = STR("auth/token/lookup-accessor"),
+                                     .body = body_with(c, "accessor", str_trim(c->args[0]))};
     else if (c->n_args)
-        rq = (struct client_request){
-            .method = "POST", .path = STR("auth/token/lookup"), .body = body_with(c, "token", str_trim(c->args[0]))};
+        rq = (struct client_request){.method = "POST",
+                                     .path = STR("auth/token/lookup"),
+                                     .body = body_with(c, "token", str_trim(c->args[0]))};
     struct json *secret;
     TRY(cli_secret(c, STR("Error looking up token"), &rq, &secret));
     return secret_or_success(c, secret, "Looked up token");
@@ -163,8 +167,9 @@ struct error *cmd_token_revoke(struct cli *c)
     if (flag_bool(&c->flags, "self")) {
         rq.path = STR("auth/token/revoke-self");
     } else if (flag_bool(&c->flags, "accessor")) {
-        rq = (struct client_request){
-            .method = "POST", .path = STR("auth/token/revoke-accessor"), .body = body_with(c, "accessor", token)};
+        rq = (struct client_request){.method = "POST",
+                                     .path = STR("auth/token/revoke-accessor"),
+                                     .body = body_with(c, "accessor", token)};
     } else if (str_eq(mode, STR("path"))) {
         rq.path = arena_join(c->arena, STR("sys/leases/revoke-prefix/"), token);
     } else {

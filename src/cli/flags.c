@@ -1,6 +1,7 @@
 #include "cli/flags.h"
 
 #include "base/clock.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -30,7 +31,8 @@ static struct error *value_set(struct arena *a, struct flag_value *v, str text)
     switch (v->flag->type) {
     case FLAG_BOOL:
         if (!bool_from_str(text, &v->boolean))
-            return error_new(a, ERR_BAD_REQUEST, "strconv.ParseBool: parsing \"%.*s\": invalid syntax", PSTR(text));
+            return error_new(a, ERR_BAD_REQUEST, "strconv.ParseBool: parsing \"%.*s\": invalid syntax",
+                             PSTR(text));
         return NULL;
     case FLAG_STRING: v->text = text; return NULL;
     case FLAG_INT: return parse_int(a, text, &v->number);
@@ -58,7 +60,8 @@ static struct error *value_set(struct arena *a, struct flag_value *v, str text)
     return NULL;
 }
 
-void flags_init(struct flags *f, struct arena *a, const struct environment *e, const struct flag *const sets[FLAG_SETS_MAX])
+void flags_init(struct flags *f, struct arena *a, const struct environment *e,
+                const struct flag *const sets[FLAG_SETS_MAX])
 {
     *f = (struct flags){0};
     size_t n = 0;
@@ -85,7 +88,8 @@ static struct flag_value *find(const struct flags *f, str name, bool with_alias)
 {
     for (size_t i = 0; i < f->n; i++) {
         const struct flag *row = f->values[i].flag;
-        if (str_eq(name, str_from_cstr(row->name)) || (with_alias && str_eq(name, str_from_cstr(row->alias)) && name.n))
+        if (str_eq(name, str_from_cstr(row->name)) ||
+            (with_alias && str_eq(name, str_from_cstr(row->alias)) && name.n))
             return &f->values[i];
     }
     return NULL;
@@ -96,9 +100,11 @@ static struct error *set_given(struct arena *a, struct flag_value *v, str name, 
     struct error *bad = value_set(a, v, text);
     v->given = true;
     if (bad && v->flag->type == FLAG_BOOL)
-        return error_wrap(a, bad, "invalid boolean value \"%.*s\" for -%.*s: %.*s", PSTR(text), PSTR(name), PSTR(bad->text));
+        return error_wrap(a, bad, "invalid boolean value \"%.*s\" for -%.*s: %.*s", PSTR(text), PSTR(name),
+                          PSTR(bad->text));
     if (bad)
-        return error_wrap(a, bad, "invalid value \"%.*s\" for flag -%.*s: %.*s", PSTR(text), PSTR(name), PSTR(bad->text));
+        return error_wrap(a, bad, "invalid value \"%.*s\" for flag -%.*s: %.*s", PSTR(text), PSTR(name),
+                          PSTR(bad->text));
     return NULL;
 }
 

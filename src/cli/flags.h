@@ -1,7 +1,8 @@
 /* flags: command-line flags as rows, parsed by the rules of Go's flag package.
  *
- * -name value, -name=value, --name…; booleans only -b, -b=true. Parsing stops at the first argument that is no flag, or after "--".
- * Errors: ERR_BAD_REQUEST with Go's texts ("flag provided but not defined: -x", "invalid value …"). Lifetime: the arena.
+ * -name value, -name=value, --name…; booleans only -b, -b=true. Parsing stops at the first argument that is
+ * no flag, or after "--". Errors: ERR_BAD_REQUEST with Go's texts ("flag provided but not defined: -x",
+ * "invalid value …"). Lifetime: the arena.
  */
 #pragma once
 #include "base/json.h"
@@ -45,12 +46,15 @@ struct flags {
 };
 
 /* Defaults and environment. A variable that does not parse is ignored. */
-void flags_init(struct flags *f, struct arena *a, const struct environment *e, const struct flag *const sets[FLAG_SETS_MAX]);
+void flags_init(struct flags *f, struct arena *a, const struct environment *e,
+                const struct flag *const sets[FLAG_SETS_MAX]);
 /* ret_used: how many of the arguments were flags (with their values, and the "--"). */
-struct error *flags_parse(struct flags *f, struct arena *a, const str *args, size_t n, size_t *ret_used) MUST_USE;
+struct error *flags_parse(struct flags *f, struct arena *a, const str *args, size_t n, size_t *ret_used)
+    MUST_USE;
 
 /* By exact name; the flag must be in one of the sets, except for flag_find. */
-const struct flag_value *flag_find(const struct flags *f, const char *name); /* NULL if there is no such flag */
+const struct flag_value *flag_find(const struct flags *f,
+                                   const char *name); /* NULL if there is no such flag */
 const struct flag_value *flag_value(const struct flags *f, const char *name);
 bool flag_given(const struct flags *f, const char *name);
 bool flag_bool(const struct flags *f, const char *name);

@@ -7,7 +7,8 @@ static bool is_direct_child(str group, str name)
     if (!group.n)
         return str_index(name, ' ') == name.n;
     str rest = str_from(name, group.n + 1);
-    return str_starts(name, group) && name.n > group.n && name.p[group.n] == ' ' && str_index(rest, ' ') == rest.n;
+    return str_starts(name, group) && name.n > group.n && name.p[group.n] == ' ' &&
+           str_index(rest, ' ') == rest.n;
 }
 
 static void children_write(struct buf *b, str group)
@@ -47,14 +48,16 @@ static void flag_write(struct cli *c, struct buf *b, const struct flag *row)
     if (row->initial && row->initial[0])
         buf_put_fmt(&text, " The default is %s.", row->initial);
     if (row->setting)
-        buf_put_fmt(&text, " This can also be specified via the VAULT_%s environment variable.", row->setting);
+        buf_put_fmt(&text, " This can also be specified via the VAULT_%s environment variable.",
+                    row->setting);
     wrapped_write(b, buf_str(&text), HELP_WIDTH, "      ");
     buf_put_byte(b, '\n');
 }
 
 static void flags_write(struct cli *c, struct buf *b, const struct command *of)
 {
-    static const char *const titles[FLAG_SETS_MAX] = {"HTTP Options", "Output Options", "Output Options", "Command Options"};
+    static const char *const titles[FLAG_SETS_MAX] = {"HTTP Options", "Output Options", "Output Options",
+                                                      "Command Options"};
     struct flags f;
     command_flag_sets(of, f.sets);
     const char *last = "";
@@ -76,12 +79,13 @@ void help_write(struct cli *c, FILE *to, const struct command *of)
     str name = of ? str_from_cstr(of->name) : (str){0};
     const char *space = of ? " " : "";
     if (of && of->run) {
-        buf_put_fmt(&b, "Usage: %.*s %.*s [options]%s%s\n\n", PSTR(c->called), PSTR(name), of->args ? " " : "",
-                    of->args ? of->args : "");
+        buf_put_fmt(&b, "Usage: %.*s %.*s [options]%s%s\n\n", PSTR(c->called), PSTR(name),
+                    of->args ? " " : "", of->args ? of->args : "");
         wrapped_write(&b, str_from_cstr(of->synopsis), HELP_WIDTH, "  ");
         flags_write(c, &b, of);
     } else {
-        buf_put_fmt(&b, "Usage: %.*s%s%.*s <%s> [args]\n\n", PSTR(c->called), space, PSTR(name), of ? "subcommand" : "command");
+        buf_put_fmt(&b, "Usage: %.*s%s%.*s <%s> [args]\n\n", PSTR(c->called), space, PSTR(name),
+                    of ? "subcommand" : "command");
         if (of) {
             wrapped_write(&b, str_from_cstr(of->synopsis), HELP_WIDTH, "  ");
             buf_put_byte(&b, '\n');

@@ -1,6 +1,7 @@
 /* What commands read: K=V arguments, paths, prompts. */
 #include "cli/cli.h"
 #include "cli/pairs.h"
+
 #include <termios.h>
 #include <unistd.h>
 

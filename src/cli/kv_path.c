@@ -49,7 +49,8 @@ str kv_full(struct cli *c, const struct kv_path *p, const char *kind)
 
 void kv_heading(struct cli *c, const char *title, size_t total)
 {
-    static const char equals[] = "==============================================================================";
+    static const char equals[] =
+        "==============================================================================";
     if (c->format != OUTPUT_TABLE)
         return;
     size_t inner = strlen(title) + 2;
@@ -84,7 +85,8 @@ void kv_table_print(struct cli *c, const char *title, const struct json *object)
 struct error *kv_written_print(struct cli *c, const struct kv_path *p, str path, const struct json *secret)
 {
     const struct json *data = json_get(secret, STR("data"));
-    bool plain = !p->v2 || c->format != OUTPUT_TABLE || flag_text(&c->flags, "field").n || json_get(secret, STR("wrap_info"));
+    bool plain = !p->v2 || c->format != OUTPUT_TABLE || flag_text(&c->flags, "field").n ||
+                 json_get(secret, STR("wrap_info"));
     if (plain || json_is_null(data) || data->type != JSON_OBJECT)
         return secret_or_success(c, secret, "Data written to: %.*s", PSTR(path));
     warnings_print(c, secret);

@@ -21,5 +21,6 @@ void kv_path_print(struct cli *c, const char *title, str path);
 /* Heading and Key/Value table of an object. */
 void kv_table_print(struct cli *c, const char *title, const struct json *object);
 /* What kv put and patch print: path and metadata of the new version, or a success line. */
-struct error *kv_written_print(struct cli *c, const struct kv_path *p, str path, const struct json *secret) MUST_USE;
+struct error *kv_written_print(struct cli *c, const struct kv_path *p, str path, const struct json *secret)
+    MUST_USE;
 struct error *kv_not_found(struct cli *c, const char *what, str path) MUST_USE;

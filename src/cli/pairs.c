@@ -76,7 +76,8 @@ struct error *pairs_parse(struct arena *a, int stdin_fd, const str *args, size_t
     for (size_t i = 0; i < n; i++) {
         struct error *bad = args[i].n ? add(a, &in, args[i], object) : NULL;
         if (bad)
-            return error_wrap(a, bad, "invalid key/value pair \"%.*s\": %.*s", PSTR(args[i]), PSTR(bad->text));
+            return error_wrap(a, bad, "invalid key/value pair \"%.*s\": %.*s", PSTR(args[i]),
+                              PSTR(bad->text));
     }
     *ret_object = object;
     return NULL;

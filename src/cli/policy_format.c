@@ -7,7 +7,8 @@ enum { POLICY_BYTES_MAX = 4 * 1024 * 1024, POLICY_DEPTH_MAX = 64 };
 
 static bool is_capability(str s)
 {
-    static const char *const names[] = {"create", "read", "update", "delete", "list", "sudo", "deny", "patch", "root"};
+    static const char *const names[] = {"create", "read", "update", "delete", "list",
+                                        "sudo",   "deny", "patch",  "root"};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (str_eq(s, str_from_cstr(names[i])))
             return true;
@@ -23,8 +24,9 @@ static struct error *path_check(struct arena *a, const struct hcl_item *path)
         for (size_t j = 0; j < i->value->n; j++) {
             const struct hcl_value *v = i->value->items[j];
             if (v->type != HCL_STRING || !is_capability(v->text))
-                return error_new(a, ERR_BAD_REQUEST, "failed to parse policy: path \"%.*s\": invalid capability \"%.*s\"", PSTR(name),
-                                 PSTR(v->text));
+                return error_new(a, ERR_BAD_REQUEST,
+                                 "failed to parse policy: path \"%.*s\": invalid capability \"%.*s\"",
+                                 PSTR(name), PSTR(v->text));
         }
     }
     return NULL;
@@ -39,8 +41,8 @@ struct error *policy_check(struct arena *a, str text)
     for (const struct hcl_item *i = root->first; i; i = i->next) {
         str key = i->keys[0].text;
         if (!str_eq(key, STR("path")) && !str_eq(key, STR("name")))
-            return error_new(a, ERR_BAD_REQUEST, "failed to parse policy: invalid key \"%.*s\" on line %u", PSTR(key),
-                             i->keys[0].pos.line);
+            return error_new(a, ERR_BAD_REQUEST, "failed to parse policy: invalid key \"%.*s\" on line %u",
+                             PSTR(key), i->keys[0].pos.line);
         if (str_eq(key, STR("path")) && i->n_keys == 2 && i->value->type == HCL_OBJECT)
             TRY(path_check(a, i));
     }
@@ -184,7 +186,8 @@ static void value_read(struct scanner *s, struct arena *a, unsigned level, struc
         next(s);
         str body = body_format(s, a, level + 1);
         e->multiline = body.n > 0;
-        e->value = body.n ? arena_fmt(a, "{\n%.*s%.*s", PSTR(body), PSTR(indented(a, level, STR("}")))) : STR("{}");
+        e->value =
+            body.n ? arena_fmt(a, "{\n%.*s%.*s", PSTR(body), PSTR(indented(a, level, STR("}")))) : STR("{}");
         e->last_line = s->now.line;
         next(s);
     } else if (is_now(s, '[')) {
@@ -279,7 +282,8 @@ struct error *policy_format(struct arena *a, str text, str *ret_text)
     next(&s);
     str out = body_format(&s, a, 0);
     if (s.now.type != T_END)
-        return error_new(a, ERR_BAD_REQUEST, "failed to parse policy: unexpected \"%.*s\" on line %u", PSTR(s.now.text), s.now.line);
+        return error_new(a, ERR_BAD_REQUEST, "failed to parse policy: unexpected \"%.*s\" on line %u",
+                         PSTR(s.now.text), s.now.line);
     *ret_text = out;
     return NULL;
 }

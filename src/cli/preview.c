@@ -49,8 +49,12 @@ static void policy_print(struct cli *c, const char *method, str path)
     static const struct {
         const char *method, *capabilities;
     } rows[] = {
-        {"GET", "\"read\""},     {"LIST", "\"list\""},    {"PUT", "\"create\", \"update\""}, {"POST", "\"create\", \"update\""},
-        {"PATCH", "\"patch\""}, {"DELETE", "\"delete\""},
+        {"GET", "\"read\""},
+        {"LIST", "\"list\""},
+        {"PUT", "\"create\", \"update\""},
+        {"POST", "\"create\", \"update\""},
+        {"PATCH", "\"patch\""},
+        {"DELETE", "\"delete\""},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (strcmp(method, rows[i].method) == 0)
@@ -96,7 +100,8 @@ static void curl_print(struct cli *c, const struct client_prepared *p)
     put_option(&b, "--key", http->client_key_file);
     for (size_t i = 0; i < p->n_headers; i++) {
         bool is_token = str_eq(p->headers[i].name, STR("X-Vault-Token"));
-        str value = is_token ? arena_fmt(c->arena, "$(%.*s print token)", PSTR(c->called)) : p->headers[i].value;
+        str value =
+            is_token ? arena_fmt(c->arena, "$(%.*s print token)", PSTR(c->called)) : p->headers[i].value;
         buf_put_fmt(&b, "-H \"%.*s: %.*s\" ", PSTR(p->headers[i].name), PSTR(value));
     }
     put_option(&b, "-d", str_from_bytes(p->body));

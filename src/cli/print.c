@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/secret_table.h"
 #include "cli/yaml.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -185,7 +186,8 @@ struct error *list_print(struct cli *c, const struct json *secret, str path)
     }
     if (!keys) {
         bool no_data = json_is_null(json_get(secret, STR("data")));
-        return error_new(c->arena, ERR_NOT_FOUND, "No %s found at %.*s", no_data ? "value" : "entries", PSTR(path));
+        return error_new(c->arena, ERR_NOT_FOUND, "No %s found at %.*s", no_data ? "value" : "entries",
+                         PSTR(path));
     }
     if (!is_table)
         return json_print(c, c->detailed ? secret : keys);

@@ -1,6 +1,7 @@
 #include "cli/render.h"
 
 #include "base/clock.h"
+
 #include <stdlib.h>
 
 enum { TEXT_BYTES_MAX = 96 * 1024 * 1024 };

@@ -25,7 +25,8 @@ static void mfa_rows(struct table *t, const struct json *mfa)
             str prefix = arena_fmt(a, "mfa_constraint_%.*s_%.*s", PSTR(name), PSTR(type));
             str method = json_get_str(any->items[j], STR("name"));
             table_pair(t, arena_join(a, prefix, STR("_id")), json_get_str(any->items[j], STR("id")));
-            table_pair(t, arena_join(a, prefix, STR("_uses_passcode")), bool_text(member(any->items[j], "uses_passcode")));
+            table_pair(t, arena_join(a, prefix, STR("_uses_passcode")),
+                       bool_text(member(any->items[j], "uses_passcode")));
             if (method.n)
                 table_pair(t, arena_join(a, prefix, STR("_name")), method);
         }
@@ -50,7 +51,8 @@ static void auth_rows(struct table *t, const struct json *auth)
     table_pair(t, STR("policies"), strings_quoted(a, member(auth, "policies")));
     const struct json *meta = member(auth, "metadata");
     for (uint32_t i = 0; meta && meta->type == JSON_OBJECT && i < meta->n; i++)
-        table_pair(t, arena_join(a, STR("token_meta_"), meta->members[i].key), value_text(a, meta->members[i].value));
+        table_pair(t, arena_join(a, STR("token_meta_"), meta->members[i].key),
+                   value_text(a, meta->members[i].value));
 }
 
 /* 2006-01-02 15:04:05.999999999 +0000 UTC */
@@ -108,7 +110,8 @@ struct field_name {
     const char *member; /* where its value is */
 };
 
-static const struct json *field_of(const struct json *object, const struct field_name *names, size_t n, str name)
+static const struct json *field_of(const struct json *object, const struct field_name *names, size_t n,
+                                   str name)
 {
     for (size_t i = 0; i < n; i++)
         if (str_eq(name, str_from_cstr(names[i].name)))
@@ -119,9 +122,12 @@ static const struct json *field_of(const struct json *object, const struct field
 const struct json *secret_field(struct arena *a, const struct json *secret, str name)
 {
     static const struct field_name auth_names[] = {
-        {"token", "client_token"},          {"token_accessor", "accessor"},
-        {"token_duration", "lease_duration"}, {"token_renewable", "renewable"},
-        {"token_policies", "token_policies"}, {"identity_policies", "identity_policies"},
+        {"token", "client_token"},
+        {"token_accessor", "accessor"},
+        {"token_duration", "lease_duration"},
+        {"token_renewable", "renewable"},
+        {"token_policies", "token_policies"},
+        {"identity_policies", "identity_policies"},
         {"policies", "policies"},
     };
     static const struct field_name wrap_names[] = {

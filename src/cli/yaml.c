@@ -2,11 +2,13 @@
 
 #include "base/clock.h"
 #include "cli/render.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What a scalar's text allows, by the rules for plain, single-quoted and literal scalars of YAML 1.1 (chapter 9). */
+/* What a scalar's text allows, by the rules for plain, single-quoted and literal scalars of YAML 1.1 (chapter
+ * 9). */
 struct scalar {
     bool plain, single, literal;
 };
@@ -21,7 +23,8 @@ static bool is_special(str s, size_t i)
 {
     unsigned char c = (unsigned char)s.p[i];
     unsigned char next = i + 1 < s.n ? (unsigned char)s.p[i + 1] : 0;
-    return (c < 0x20 && c != '\n') || c == 0x7f || (c == 0xc2 && next < 0xa0) || str_starts(str_from(s, i), STR("\xef\xbb\xbf"));
+    return (c < 0x20 && c != '\n') || c == 0x7f || (c == 0xc2 && next < 0xa0) ||
+           str_starts(str_from(s, i), STR("\xef\xbb\xbf"));
 }
 
 /* An indicator that cannot stand at position i of a plain scalar. */
@@ -59,10 +62,11 @@ static struct scalar scalar_of(str s)
 
 static bool is_word(str s)
 {
-    static const char *const words[] = {"",     "~",    "null", "Null",  "NULL",  "y",     "Y",   "yes", "Yes", "YES", "on",  "On",  "ON",
-                                        "n",    "N",    "no",   "No",    "NO",    "off",   "Off", "OFF", "<<",  "true", "True", "TRUE",
-                                        "false", "False", "FALSE", ".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf",
-                                        "+.INF", "-.inf", "-.Inf", "-.INF"};
+    static const char *const words[] = {
+        "",     "~",    "null", "Null", "NULL",  "y",     "Y",     "yes",   "Yes",   "YES",
+        "on",   "On",   "ON",   "n",    "N",     "no",    "No",    "NO",    "off",   "Off",
+        "OFF",  "<<",   "true", "True", "TRUE",  "false", "False", "FALSE", ".nan",  ".NaN",
+        ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (str_eq(s, str_from_cstr(words[i])))
             return true;
@@ -77,7 +81,8 @@ static bool all_of(str s, const char *set)
     return s.n > 0;
 }
 
-/* Integers in any base, floats, base 60: anything that YAML 1.1 reads as a number ("_" may stand between digits). */
+/* Integers in any base, floats, base 60: anything that YAML 1.1 reads as a number ("_" may stand between
+ * digits). */
 static bool is_number(str s)
 {
     if (str_starts(s, STR("-")) || str_starts(s, STR("+")))
@@ -98,7 +103,8 @@ static bool is_number(str s)
         exponent = str_from(exponent, 1);
     size_t dot = str_index(mantissa, '.');
     bool digits = mantissa.n > 1 || dot == mantissa.n;
-    return digits && all_of(mantissa, "0123456789_.") && str_index(str_from(mantissa, dot + 1), '.') == str_from(mantissa, dot + 1).n &&
+    return digits && all_of(mantissa, "0123456789_.") &&
+           str_index(str_from(mantissa, dot + 1), '.') == str_from(mantissa, dot + 1).n &&
            (e == s.n || all_of(exponent, "0123456789"));
 }
 
@@ -112,8 +118,8 @@ static bool is_time(str s)
     if (s.n < 8 || s.n > 35)
         return false;
     size_t dash = str_index(digits, '-');
-    return dash == 4 && all_of(str_slice(s, 0, 4), "0123456789") && all_of(str_slice(s, 0, 10), "0123456789-Tt ") &&
-           all_of(s, "0123456789-+:.TtZ ");
+    return dash == 4 && all_of(str_slice(s, 0, 4), "0123456789") &&
+           all_of(str_slice(s, 0, 10), "0123456789-Tt ") && all_of(s, "0123456789-+:.TtZ ");
 }
 
 static void indent_put(struct buf *b, size_t n)
@@ -187,7 +193,8 @@ static void string_put(struct buf *b, str s, size_t indent, bool is_key)
         double_put(b, s);
 }
 
-/* The shortest digits that read back as the same number, in Go's %g form (exponent below -4 or from 6 on when not an integer). */
+/* The shortest digits that read back as the same number, in Go's %g form (exponent below -4 or from 6 on when
+ * not an integer). */
 static void float_put(struct buf *b, str digits)
 {
     char text[400];

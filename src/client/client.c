@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/rand.h"
+
 #include <stdlib.h>
 #include <time.h>
 
@@ -69,9 +70,10 @@ struct error *client_new(struct arena *a, const struct client_settings *s, struc
 {
     for (size_t i = 0; i < s->n_headers; i++)
         if (str_eq_nocase(str_slice(s->headers[i].name, 0, 8), STR("X-Vault-")))
-            return error_new(a, ERR_BAD_REQUEST,
-                             "failed to setup Headers[%.*s]: Header starting by 'X-Vault-' are for internal usage only",
-                             PSTR(s->headers[i].name));
+            return error_new(
+                a, ERR_BAD_REQUEST,
+                "failed to setup Headers[%.*s]: Header starting by 'X-Vault-' are for internal usage only",
+                PSTR(s->headers[i].name));
     if (!s->http.client_cert_file.n != !s->http.client_key_file.n)
         return error_new(a, ERR_BAD_REQUEST, "both client cert and client key must be provided");
     struct client *c = ARENA_NEW(a, struct client);
@@ -135,8 +137,8 @@ static int member_cmp(const void *x, const void *y)
 }
 
 /* Base, /v1/, the path without empty segments, the parameters sorted by name. */
-static struct error *put_url(const struct client *c, struct arena *a, const struct client_request *rq, bool list,
-                             struct client_prepared *p)
+static struct error *put_url(const struct client *c, struct arena *a, const struct client_request *rq,
+                             bool list, struct client_prepared *p)
 {
     struct buf path;
     buf_init(&path, a, URL_BYTES_MAX);
@@ -178,7 +180,8 @@ static void put_header(struct client_prepared *p, str name, str value)
         p->headers[p->n_headers++] = (struct http_header){name, value};
 }
 
-static void put_headers(const struct client *c, struct arena *a, const struct client_request *rq, struct client_prepared *p)
+static void put_headers(const struct client *c, struct arena *a, const struct client_request *rq,
+                        struct client_prepared *p)
 {
     const struct client_settings *s = &c->s;
     bool write = strcmp(rq->method, "PUT") == 0 || strcmp(rq->method, "POST") == 0;
@@ -197,7 +200,8 @@ static void put_headers(const struct client *c, struct arena *a, const struct cl
     put_header(p, STR("X-Vault-Wrap-TTL"), wrap);
     put_header(p, STR("X-Vault-Policy-Override"), s->policy_override ? STR("true") : (str){0});
     if (rq->body)
-        put_header(p, STR("Content-Type"), patch ? STR("application/merge-patch+json") : STR("application/json"));
+        put_header(p, STR("Content-Type"),
+                   patch ? STR("application/merge-patch+json") : STR("application/json"));
     for (size_t i = 0; i < s->n_mfa; i++)
         put_header(p, STR("X-Vault-MFA"), s->mfa[i]);
     for (size_t i = 0; i < s->n_headers; i++)
@@ -219,6 +223,13 @@ struct error *client_prepare(const struct client *c, struct arena *a, const stru
     return NULL;
 }
 
+void client_pause(int64_t ns)
+{
+    struct timespec t = {.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
+    while (nanosleep(&t, &t) != 0)
+        ;
+}
+
 /* Waits before the next try: what Retry-After says, or 1 to 1.5 s times the number of tries. */
 static void wait_to_retry(const struct http_result *r, uint64_t tries)
 {
@@ -226,9 +237,7 @@ static void wait_to_retry(const struct http_result *r, uint64_t tries)
     int64_t ns = (int64_t)((1000 + rng_below(rng_system(), 500)) * tries) * NS_PER_MS;
     if (str_parse_u64(http_result_header(r, STR("Retry-After")), &after_s) && after_s < 3600)
         ns = (int64_t)after_s * NS_PER_S;
-    struct timespec t = {.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
-    while (nanosleep(&t, &t) != 0)
-        ;
+    client_pause(ns);
 }
 
 static bool is_retryable(int status)
@@ -241,8 +250,8 @@ static struct error *send_with_retries(struct client *c, struct arena *a, const 
 {
     for (uint64_t tries = 0;;) {
         *ret = (struct http_result){0};
-        struct error *e = http_client_do(c->http, a, str_from_cstr(p->method), p->url, c->unix_socket, p->headers,
-                                         p->n_headers, p->body, ret);
+        struct error *e = http_client_do(c->http, a, str_from_cstr(p->method), p->url, c->unix_socket,
+                                         p->headers, p->n_headers, p->body, ret);
         if (tries == c->s.retries_max || (!e && !is_retryable(ret->status)))
             return e;
         wait_to_retry(ret, ++tries);

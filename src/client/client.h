@@ -1,8 +1,9 @@
 /* client: the Vault API from the caller's side, over net/http_client.
  *
  * Threads: one client per thread; calls block. Memory: answers live in the arena given to each call.
- * Errors: client_send() fails only when there is no answer (connection, TLS, a token that cannot be sent); what the server refused is
- * made an error by client_check(), with the text that the peers' command line prints. Retries only if settings ask for them.
+ * Errors: client_send() fails only when there is no answer (connection, TLS, a token that cannot be sent);
+ * what the server refused is made an error by client_check(), with the text that the peers' command line
+ * prints. Retries only if settings ask for them.
  */
 #pragma once
 #include "base/json.h"
@@ -22,23 +23,26 @@ struct client_settings {
     uint64_t retries_max;
     struct http_client_config http;
 };
-/* All that VAULT_*, BAO_* and COFFER_* variables say; the token too. Errors: "failed to read environment: could not parse NAME". */
+/* All that VAULT_*, BAO_* and COFFER_* variables say; the token too. Errors: "failed to read environment:
+ * could not parse NAME". */
 struct error *client_settings_from_environment(struct arena *a, const struct environment *e,
                                                struct client_settings *ret_settings) MUST_USE;
 
 struct client;
-struct error *client_new(struct arena *a, const struct client_settings *s, struct client **ret_client) MUST_USE;
-void client_free(struct client *c);                  /* NULL is fine */
-void client_set_token(struct client *c, str token);  /* the text must live as long as the client */
+struct error *client_new(struct arena *a, const struct client_settings *s, struct client **ret_client)
+    MUST_USE;
+void client_free(struct client *c);                 /* NULL is fine */
+void client_set_token(struct client *c, str token); /* the text must live as long as the client */
 str client_token(const struct client *c);
 str client_address(const struct client *c);
 const struct client_settings *client_settings(const struct client *c);
 
 struct client_request {
-    const char *method;        /* LIST is sent as GET with list=true */
-    str path;                  /* behind /v1/; slashes at both ends do not matter */
-    const struct json *params; /* NULL, or an object: query parameters; an array's items become one parameter each */
-    const struct json *body;   /* NULL = none */
+    const char *method; /* LIST is sent as GET with list=true */
+    str path;           /* behind /v1/; slashes at both ends do not matter */
+    const struct json
+        *params; /* NULL, or an object: query parameters; an array's items become one parameter each */
+    const struct json *body; /* NULL = none */
     bool never_wrap;
     bool root_namespace;
 };
@@ -67,5 +71,8 @@ struct client_answer {
 
 struct error *client_send(struct client *c, struct arena *a, const struct client_request *rq,
                           struct client_answer *ret_answer) MUST_USE;
-/* NULL for 2xx, 3xx (and 429 of sys/health), else "Error making API request.\n\nURL: …\nCode: …. Errors:\n\n* …". */
+/* NULL for 2xx, 3xx (and 429 of sys/health), else "Error making API request.\n\nURL: …\nCode: …. Errors:\n\n*
+ * …". */
 struct error *client_check(struct arena *a, const struct client_answer *answer) MUST_USE;
+/* Waits: between two tries of a request, or two questions about work that the server still does. */
+void client_pause(int64_t ns);

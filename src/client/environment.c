@@ -20,7 +20,9 @@ str environment_get(const struct environment *e, str name)
 
 str environment_setting(const struct environment *e, str suffix)
 {
-    str own = str_eq(e->program, STR("vault")) ? STR("VAULT_") : str_eq(e->program, STR("bao")) ? STR("BAO_") : STR("COFFER_");
+    str own = str_eq(e->program, STR("vault")) ? STR("VAULT_")
+              : str_eq(e->program, STR("bao")) ? STR("BAO_")
+                                               : STR("COFFER_");
     const str prefixes[] = {own, STR("COFFER_"), STR("BAO_"), STR("VAULT_")};
     for (size_t i = 0; i < COUNT_OF(prefixes); i++) {
         str value = lookup(e, prefixes[i], suffix);
@@ -32,7 +34,8 @@ str environment_setting(const struct environment *e, str suffix)
 
 bool bool_from_str(str s, bool *ret_value)
 {
-    static const char *const words[] = {"0", "f", "F", "FALSE", "false", "False", "1", "t", "T", "TRUE", "true", "True"};
+    static const char *const words[] = {"0", "f", "F", "FALSE", "false", "False",
+                                        "1", "t", "T", "TRUE",  "true",  "True"};
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (str_eq(s, str_from_cstr(words[i]))) {
             *ret_value = i >= COUNT_OF(words) / 2;

@@ -1,8 +1,8 @@
 /* environment: the settings of clients from environment variables.
  *
- * A setting SUFFIX is read from PREFIX_SUFFIX: first the prefix of the name the program was called by (vault: VAULT, bao: BAO, any
- * other: COFFER), then COFFER, BAO, VAULT. An empty value counts as unset.
- * Lifetime: results point into `vars`. Threads: any, no state.
+ * A setting SUFFIX is read from PREFIX_SUFFIX: first the prefix of the name the program was called by (vault:
+ * VAULT, bao: BAO, any other: COFFER), then COFFER, BAO, VAULT. An empty value counts as unset. Lifetime:
+ * results point into `vars`. Threads: any, no state.
  */
 #pragma once
 #include "base/base.h"

@@ -1,6 +1,7 @@
 #include "client/file.h"
 
 #include "base/buf.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>

@@ -45,18 +45,10 @@ struct json *json_shape(struct arena *a, const struct shape *rows, const struct 
 }
 
 static const struct shape auth_shape[] = {
-    {"client_token", JSON_STRING},
-    {"accessor", JSON_STRING},
-    {"policies", JSON_NULL},
-    {"token_policies", JSON_NULL},
-    {"identity_policies", JSON_NULL},
-    {"metadata", JSON_NULL},
-    {"orphan", JSON_BOOL},
-    {"entity_id", JSON_STRING},
-    {"lease_duration", JSON_NUMBER},
-    {"renewable", JSON_BOOL},
-    {"mfa_requirement", JSON_NULL},
-    {0},
+    {"client_token", JSON_STRING}, {"accessor", JSON_STRING},        {"policies", JSON_NULL},
+    {"token_policies", JSON_NULL}, {"identity_policies", JSON_NULL}, {"metadata", JSON_NULL},
+    {"orphan", JSON_BOOL},         {"entity_id", JSON_STRING},       {"lease_duration", JSON_NUMBER},
+    {"renewable", JSON_BOOL},      {"mfa_requirement", JSON_NULL},   {0},
 };
 
 static const struct shape wrap_shape[] = {

@@ -1,8 +1,9 @@
 /* secret: the API's answers brought into one form.
  *
- * A secret is an ordered JSON object with exactly the members that the peers' command line prints, in their order: request_id, lease_id,
- * lease_duration, renewable, data, warnings and, only if the answer has them, auth and wrap_info. Absent values are null, "" or 0.
- * Lifetime: the arena; values are shared with the answer's tree.
+ * A secret is an ordered JSON object with exactly the members that the peers' command line prints, in their
+ * order: request_id, lease_id, lease_duration, renewable, data, warnings and, only if the answer has them,
+ * auth and wrap_info. Absent values are null, "" or 0. Lifetime: the arena; values are shared with the
+ * answer's tree.
  */
 #pragma once
 #include "base/json.h"
@@ -17,6 +18,6 @@ struct shape {
 
 /* Members of `from` in the order of `rows` (which end with a NULL name); others are dropped. */
 struct json *json_shape(struct arena *a, const struct shape *rows, const struct json *from);
-/* The secret in the parsed body of an answer; NULL if there is none (no body, or nothing but "errors"). A body without any of the
- * known members is the data itself. */
+/* The secret in the parsed body of an answer; NULL if there is none (no body, or nothing but "errors"). A
+ * body without any of the known members is the data itself. */
 struct json *secret_from_json(struct arena *a, struct json *body);

@@ -2,6 +2,7 @@
 
 #include "client/file.h"
 #include "config/hcl.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -25,7 +26,8 @@ static struct error *config_helper(struct arena *a, str text, str *ret_helper)
     for (const struct hcl_item *i = root->first; i; i = i->next) {
         str key = i->keys[0].text;
         if (i->n_keys != 1 || !str_eq(key, STR("token_helper")))
-            return error_new(a, ERR_BAD_REQUEST, "invalid key '%.*s' on line %u", PSTR(key), i->keys[0].pos.line);
+            return error_new(a, ERR_BAD_REQUEST, "invalid key '%.*s' on line %u", PSTR(key),
+                             i->keys[0].pos.line);
         if (i->value->type != HCL_STRING)
             return error_new(a, ERR_BAD_REQUEST, "token_helper must be a string");
         *ret_helper = i->value->text;
@@ -49,8 +51,8 @@ static struct error *helper_path(struct arena *a, const struct environment *e, s
     if (!bad)
         bad = config_helper(a, text, &helper);
     if (bad)
-        return error_wrap(a, bad, "failed to get token helper: error parsing config file at %.*s: %.*s", PSTR(path),
-                          PSTR(bad->text));
+        return error_wrap(a, bad, "failed to get token helper: error parsing config file at %.*s: %.*s",
+                          PSTR(path), PSTR(bad->text));
     if (helper.n && !str_starts(helper, STR("/"))) {
         char cwd[4096];
         if (!getcwd(cwd, sizeof(cwd)))
@@ -59,14 +61,15 @@ static struct error *helper_path(struct arena *a, const struct environment *e, s
     }
     const char *chelper = arena_cstr(a, helper);
     if (helper.n && (!chelper || access(chelper, F_OK) != 0))
-        return error_new(a, ERR_BAD_REQUEST, "failed to get token helper: stat %.*s: no such file or directory", PSTR(helper));
+        return error_new(a, ERR_BAD_REQUEST,
+                         "failed to get token helper: stat %.*s: no such file or directory", PSTR(helper));
     *ret_path = helper;
     return NULL;
 }
 
 /* Starts `$SHELL -c "PATH verb"` with stdin or stdout (`child_fd`) on a pipe, whose other end is returned. */
-static struct error *helper_start(struct arena *a, const struct environment *e, str path, const char *verb, int child_fd,
-                                  pid_t *ret_pid, int *ret_fd)
+static struct error *helper_start(struct arena *a, const struct environment *e, str path, const char *verb,
+                                  int child_fd, pid_t *ret_pid, int *ret_fd)
 {
     str shell = environment_get(e, STR("SHELL"));
     char *sh = arena_cstr(a, shell.n ? shell : STR("/bin/sh"));
@@ -101,8 +104,8 @@ static struct error *helper_finish(struct arena *a, pid_t pid, str path, const c
         if (errno != EINTR)
             return error_errno(a, errno, "waitpid");
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return error_new(a, ERR_INTERNAL, "error running token helper %.*s %s: exit status %d", PSTR(path), verb,
-                         WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+        return error_new(a, ERR_INTERNAL, "error running token helper %.*s %s: exit status %d", PSTR(path),
+                         verb, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
     return NULL;
 }
 

@@ -305,10 +305,10 @@ static str dial_text(const struct call *k)
 
 static str certificate_text(const struct call *k)
 {
-    enum { OK = 0, NOT_YET_VALID = 9, EXPIRED = 10 }; /* OpenSSL's X509_V_* */
+    enum { OK = 0, NOT_JUDGED = 1, NOT_YET_VALID = 9, EXPIRED = 10 }; /* OpenSSL's X509_V_*; 1 is what curl begins with */
     long verified = OK;
     curl.easy_getinfo(k->client->handle, CURLINFO_SSL_VERIFYRESULT, &verified);
-    if (verified == OK)
+    if (verified == OK || verified == NOT_JUDGED) /* the chain was good, then the name was not */
         return arena_fmt(k->arena, "tls: failed to verify certificate: x509: certificate is not valid for %.*s",
                          PSTR(k->client->config.tls_server_name.n ? k->client->config.tls_server_name : k->host));
     if (verified == EXPIRED || verified == NOT_YET_VALID)

@@ -5,7 +5,8 @@
 #include "core/mount.h"
 #include "core/token/token_private.h"
 
-/* "ID/" of a token. Tokens with own ids have none stored: theirs is hex SHA-1(mount uuid, stored name of the id). */
+/* "ID/" of a token. Tokens with own ids have none stored: theirs is hex SHA-1(mount uuid, stored name of the
+ * id). */
 static str folder_of(struct request *rq, const struct mount *m, const struct token_entry *te)
 {
     uint8_t digest[SHA1_BYTES];
@@ -16,7 +17,8 @@ static str folder_of(struct request *rq, const struct mount *m, const struct tok
     return arena_join(rq->arena, hex_encode(rq->arena, (bytes){digest, sizeof(digest)}), STR("/"));
 }
 
-struct error *cubbyhole_clear(struct request *rq, const struct token_entry *te, unsigned max, unsigned *ret_used, bool *ret_done)
+struct error *cubbyhole_clear(struct request *rq, const struct token_entry *te, unsigned max,
+                              unsigned *ret_used, bool *ret_done)
 {
     const struct mount *m = mount_find(request_mounts(rq), STR("cubbyhole/"));
     str *names;
@@ -40,7 +42,8 @@ struct error *cubbyhole_clear(struct request *rq, const struct token_entry *te, 
 static struct error *entry_path(struct request *rq, str *ret)
 {
     if (rq->token->type == TOKEN_BATCH)
-        return fail(rq, ERR_BAD_REQUEST, "cubbyhole operations are only supported by \"service\" type tokens");
+        return fail(rq, ERR_BAD_REQUEST,
+                    "cubbyhole operations are only supported by \"service\" type tokens");
     *ret = arena_join(rq->arena, folder_of(rq, rq->mount, rq->token), rq->rel);
     return NULL;
 }
@@ -122,7 +125,8 @@ static const struct route cubbyhole_routes[] = {
              [OP_DELETE] = {entry_delete, .help = "Deletes a secret of this token."},
              [OP_LIST] = {entry_list, .help = "Lists the names below a path, folders with a slash."}},
      .flags = ROUTE_RAW_BODY, .exists = entry_exists, .help = "Secrets of the calling token alone.",
-     .about = "Stores a secret for the calling token. No other token can read it, root neither, and it is deleted when the token ends."},
+     .about = "Stores a secret for the calling token. No other token can read it, root neither, and it is "
+              "deleted when the token ends."},
     {0},
 };
 

@@ -7,7 +7,13 @@
 
 #include <stdlib.h>
 
-enum { SHARDS = 16, BUCKETS_MIN = 64, NAME_BYTES_MAX = 255, NOT_IN_HEAP = UINT32_MAX };
+enum {
+    SHARDS = 16,
+    BUCKETS_MIN = 64,
+    NAME_BYTES_MAX = 255,
+    NOT_IN_HEAP = UINT32_MAX,
+    RETRY_DOUBLINGS_MAX = 8
+};
 enum form { FORM_TEXT, FORM_HEX, FORM_H_HEX /* 'h' and hex */ };
 
 struct lease_path {
@@ -125,7 +131,8 @@ static str record_id(struct arena *a, const struct record *r)
         hex_encode_to(hex, (bytes){r->name, r->n});
         name = (str){hex, (size_t)2 * r->n};
     }
-    return arena_fmt(a, "%.*s%s%s%.*s", PSTR(path), path.n ? "/" : "", r->form == FORM_H_HEX ? "h" : "", PSTR(name));
+    return arena_fmt(a, "%.*s%s%s%.*s", PSTR(path), path.n ? "/" : "", r->form == FORM_H_HEX ? "h" : "",
+                     PSTR(name));
 }
 
 /* ---- map ---- */
@@ -306,8 +313,12 @@ static struct record *add(struct shard *s, const struct key *k)
     if (s->n_records >= s->n_buckets)
         grow_map(s);
     at = bucket_of(s, k->hash);
-    *r = (struct record){.next = *at, .path = path_ref(s, k->path), .slot = NOT_IN_HEAP, .state = LEASE_GONE,
-                         .form = (uint8_t)k->form, .n = k->n};
+    *r = (struct record){.next = *at,
+                         .path = path_ref(s, k->path),
+                         .slot = NOT_IN_HEAP,
+                         .state = LEASE_GONE,
+                         .form = (uint8_t)k->form,
+                         .n = k->n};
     memcpy(r->name, k->name, k->n);
     *at = r;
     s->n_records++;
@@ -463,39 +474,62 @@ size_t lease_index_take_due(struct lease_index *ix, struct arena *a, int64_t now
     return n;
 }
 
-unsigned lease_index_retry(struct lease_index *ix, str lease_id, int64_t retry_ns, bool counted)
+/* Finds the record of an id and locks its shard; NULL: there is none, nothing is locked. */
+static struct record *find_locked(struct lease_index *ix, str lease_id, struct shard **ret_shard) UNCHECKED
 {
     struct key k;
-    unsigned attempts = 0;
 
     if (!key_of_id(lease_id, &k))
-        return 0;
+        return NULL;
     struct shard *s = shard_of(ix, &k);
 
     mutex_lock(&s->mutex);
     struct record *r = find(s, &k);
 
-    if (r && r->state == LEASE_REVOKING) {
-        r->attempts = (uint8_t)(r->attempts + (counted && r->attempts < UINT8_MAX));
-        attempts = r->attempts;
-        set_state(s, r, LEASE_RETRY, retry_ns);
+    if (!r)
+        mutex_unlock(&s->mutex);
+    *ret_shard = s;
+    return r;
+}
+
+unsigned lease_index_retry(struct lease_index *ix, str lease_id, int64_t now_ns, int64_t delay_ns,
+                           bool counted) UNCHECKED
+{
+    struct shard *s;
+    struct record *r = find_locked(ix, lease_id, &s);
+
+    if (!r)
+        return 0;
+    if (r->state == LEASE_REVOKING) {
+        set_state(s, r, LEASE_RETRY, now_ns + (delay_ns << MIN(r->attempts, RETRY_DOUBLINGS_MAX)));
+        r->attempts = (uint8_t)MIN(r->attempts + counted, UINT8_MAX);
     }
+    unsigned attempts = r->attempts;
+
     mutex_unlock(&s->mutex);
     return attempts;
 }
 
-void lease_index_give_up(struct lease_index *ix, str lease_id)
+void lease_index_live(struct lease_index *ix, str lease_id, int64_t expire_ns) UNCHECKED
 {
-    struct key k;
+    struct shard *s;
+    struct record *r = find_locked(ix, lease_id, &s);
 
-    if (!key_of_id(lease_id, &k))
+    if (!r)
         return;
-    struct shard *s = shard_of(ix, &k);
+    if (r->state == LEASE_REVOKING)
+        set_state(s, r, LEASE_LIVE, expire_ns);
+    mutex_unlock(&s->mutex);
+}
 
-    mutex_lock(&s->mutex);
-    struct record *r = find(s, &k);
+void lease_index_give_up(struct lease_index *ix, str lease_id) UNCHECKED
+{
+    struct shard *s;
+    struct record *r = find_locked(ix, lease_id, &s);
 
-    if (r && (r->state == LEASE_RETRY || r->state == LEASE_REVOKING))
+    if (!r)
+        return;
+    if (r->state == LEASE_RETRY || r->state == LEASE_REVOKING)
         set_state(s, r, LEASE_IRREVOCABLE, r->due_ns);
     mutex_unlock(&s->mutex);
 }

@@ -1,8 +1,9 @@
-/* lease_index: when each lease is due, in memory: a hash map by lease id and a binary heap by time, in shards.
+/* lease_index: when each lease is due, in memory: a hash map by lease id and a binary heap by time, in
+ * shards.
  *
- *   record   | next 8 | path 8 (shared by all leases of a path) | due 8 | heap slot 4 | attempts, state, form 3 | n 1 | name n |
- * The last segment of an id, mostly a salted hash in hex, is held as its bytes: about 100 bytes a lease in all.
- * Threads: any; one lock a shard, never two at once.
+ *   record   | next 8 | path 8 (shared by all leases of a path) | due 8 | heap slot 4 | attempts, state, form
+ * 3 | n 1 | name n | The last segment of an id, mostly a salted hash in hex, is held as its bytes: about 100
+ * bytes a lease in all. Threads: any; one lock a shard, never two at once.
  */
 #pragma once
 #include "base/arena.h"
@@ -31,10 +32,14 @@ void lease_index_loaded(struct lease_index *ix); /* drops the marks */
 
 bool lease_index_is_live(struct lease_index *ix, str path, str name, int64_t now_ns);
 /* Up to `max` due leases, now REVOKING; ids in the arena. */
-size_t lease_index_take_due(struct lease_index *ix, struct arena *a, int64_t now_ns, size_t max, str *ret_ids);
-/* Ends a revocation that did not remove the lease (a lease written meanwhile stays as it is).
- * retry_ns: due again then; counted: another failure. Returns the failures so far. */
-unsigned lease_index_retry(struct lease_index *ix, str lease_id, int64_t retry_ns, bool counted);
+size_t lease_index_take_due(struct lease_index *ix, struct arena *a, int64_t now_ns, size_t max,
+                            str *ret_ids);
+/* Ends a revocation that did not remove the lease; a lease written meanwhile stays as it is.
+ * retry: due again after delay_ns, doubled with each failure so far; counted: one more. Returns the failures
+ * so far. live: it turned out not to be due before expire_ns. */
+unsigned lease_index_retry(struct lease_index *ix, str lease_id, int64_t now_ns, int64_t delay_ns,
+                           bool counted);
+void lease_index_live(struct lease_index *ix, str lease_id, int64_t expire_ns);
 void lease_index_give_up(struct lease_index *ix, str lease_id);
 int64_t lease_index_next_due(struct lease_index *ix); /* INT64_MAX: nothing */
 size_t lease_index_count(struct lease_index *ix, enum lease_state state);

@@ -1,7 +1,6 @@
+#include "base/log.h"
 #include "core/lease/lease_private.h"
 #include "core/lease/scan.h"
-
-#include "base/log.h"
 
 static struct error *visit(struct request *rq, str path, void *arg)
 {

@@ -1,6 +1,5 @@
-#include "core/lease/lease_private.h"
-
 #include "base/log.h"
+#include "core/lease/lease_private.h"
 #include "core/token/token.h"
 
 #include <stdlib.h>
@@ -14,7 +13,8 @@ struct expiry { /* one revocation under way */
     char id[];
 };
 
-/* Sets the timer for `due_ns` unless it fires earlier anyway. The wall clock may be moved: it is looked at every LOOK_S_MAX. */
+/* Sets the timer for `due_ns` unless it fires earlier anyway. The wall clock may be moved: it is looked at
+ * every LOOK_S_MAX. */
 static void arm(struct lease_manager *m, int64_t due_ns)
 {
     int64_t now = clock_wall_ns(active_clock(m->active));
@@ -47,7 +47,7 @@ static struct error *expire(struct request *rq, struct response *rs)
     if (!l)
         return lease_delete(rq, id); /* the record goes too */
     if (l->expire_time_ns == TIME_ZERO_NS || l->expire_time_ns > clock_wall_ns(rq->clock)) {
-        x->not_due_until_ns = l->expire_time_ns == TIME_ZERO_NS ? INT64_MAX : l->expire_time_ns;
+        x->not_due_until_ns = l->expire_time_ns;
         return NULL;
     }
     TRY(token_revoke_step(rq, l->client_token, &done));
@@ -90,7 +90,7 @@ static bool failed(struct expiry *x, const struct error *e)
     str id = {x->id, x->n};
     bool counted = !is_nobodys_fault(e);
     int64_t now = clock_wall_ns(active_clock(m->active));
-    unsigned attempts = lease_index_retry(m->index, id, now + BACKOFF_S * NS_PER_S, counted);
+    unsigned attempts = lease_index_retry(m->index, id, now, BACKOFF_S * NS_PER_S, counted);
 
     if (!counted)
         return false;
@@ -109,8 +109,8 @@ static void ended(const struct error *e, void *arg)
 
     if (e)
         kept = failed(x, e);
-    else if (x->not_due_until_ns) /* unless it was written again meanwhile: then the index knows better */
-        (void)lease_index_retry(m->index, (str){x->id, x->n}, x->not_due_until_ns, false);
+    else if (x->not_due_until_ns)
+        lease_index_live(m->index, (str){x->id, x->n}, x->not_due_until_ns);
     if (!kept)
         free(x);
     mutex_lock(&m->mutex);

@@ -11,12 +11,12 @@ struct lease_manager {
     struct active *active;
     struct lease_index *index;
     struct loop_timer timer;
-    struct mutex mutex;  /* below */
-    int64_t armed_ns;    /* wall time the timer is set for; INT64_MAX: not set */
-    unsigned in_flight;  /* revocations */
+    struct mutex mutex; /* below */
+    int64_t armed_ns;   /* wall time the timer is set for; INT64_MAX: not set */
+    unsigned in_flight; /* revocations */
     bool stopped;
     bool loaded;
-    bool load_again;     /* reading the stored leases failed */
+    bool load_again; /* reading the stored leases failed */
 };
 
 /* From published transactions: the record follows what is stored. */

@@ -1,7 +1,6 @@
+#include "base/log.h"
 #include "core/lease/lease_private.h"
 #include "core/lease/member.h"
-
-#include "base/log.h"
 
 #include <stdlib.h>
 

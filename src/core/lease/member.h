@@ -1,5 +1,5 @@
-/* member: reading members of stored JSON objects as Vault's decoder does: names without regard to case, absent or null is zero.
- * Lifetime: results point into the tree, lists into the arena.
+/* member: reading members of stored JSON objects as Vault's decoder does: names without regard to case,
+ * absent or null is zero. Lifetime: results point into the tree, lists into the arena.
  */
 #pragma once
 #include "base/json.h"

@@ -16,12 +16,12 @@ struct scan {
     scan_visit_fn *visit;
     void (*done)(bool complete, void *arg);
     void *arg;
-    struct names folders;    /* to be listed; the last one next */
-    char *folder;            /* the one whose leaves are being visited, NULL: none */
+    struct names folders; /* to be listed; the last one next */
+    char *folder;         /* the one whose leaves are being visited, NULL: none */
     struct names leaves;
-    size_t at;               /* in leaves */
-    size_t next_at;          /* after the step under way */
-    bool listed;             /* the step under way was a listing */
+    size_t at;      /* in leaves */
+    size_t next_at; /* after the step under way */
+    bool listed;    /* the step under way was a listing */
     struct names found_folders, found_leaves;
 };
 
@@ -157,8 +157,8 @@ static void scan_stepped(const struct error *e, void *arg)
     }
 }
 
-void scan_start(struct active *a, enum core_space space, str folder, scan_visit_fn *visit, void (*done)(bool complete, void *arg),
-                void *arg)
+void scan_start(struct active *a, enum core_space space, str folder, scan_visit_fn *visit,
+                void (*done)(bool complete, void *arg), void *arg)
 {
     struct scan *s = calloc(1, sizeof(*s));
 

@@ -1,7 +1,8 @@
-/* scan: visits every entry below a folder of a core view, in the background, a bounded number at a time on the storage pool.
+/* scan: visits every entry below a folder of a core view, in the background, a bounded number at a time on
+ * the storage pool.
  *
- * The names of one folder are held at once, folders one after the other. Entries written meanwhile may be missed or met.
- * Threads: visit and done run on the storage pool, never two at once.
+ * The names of one folder are held at once, folders one after the other. Entries written meanwhile may be
+ * missed or met. Threads: visit and done run on the storage pool, never two at once.
  */
 #pragma once
 #include "core/engine.h"
@@ -13,5 +14,5 @@ struct scan;
 typedef struct error *scan_visit_fn(struct request *rq, str path, void *arg);
 
 /* Starts; done(complete, arg) is called exactly once, perhaps before this returns. */
-void scan_start(struct active *a, enum core_space space, str folder, scan_visit_fn *visit, void (*done)(bool complete, void *arg),
-                void *arg);
+void scan_start(struct active *a, enum core_space space, str folder, scan_visit_fn *visit,
+                void (*done)(bool complete, void *arg), void *arg);

@@ -21,13 +21,16 @@ static int64_t smaller_limit(int64_t limit, int64_t other)
     return other > 0 && other < limit ? other : limit;
 }
 
-static void warn_capped(struct request *rq, struct response *rs, const char *what, const char *noun, int64_t ns, int64_t max_ns)
+static void warn_capped(struct request *rq, struct response *rs, const char *what, const char *noun,
+                        int64_t ns, int64_t max_ns)
 {
-    response_warn(rq, rs, "%s of \"%.*s\" exceeded the effective max_ttl of \"%.*s\"; %s value is capped accordingly", what,
-                  PSTR(ttl_text(rq->arena, ns)), PSTR(ttl_text(rq->arena, max_ns)), noun);
+    response_warn(rq, rs,
+                  "%s of \"%.*s\" exceeded the effective max_ttl of \"%.*s\"; %s value is capped accordingly",
+                  what, PSTR(ttl_text(rq->arena, ns)), PSTR(ttl_text(rq->arena, max_ns)), noun);
 }
 
-struct error *ttl_decide(struct request *rq, struct response *rs, const struct ttl_ask *ask, int64_t *ret_ttl_ns)
+struct error *ttl_decide(struct request *rq, struct response *rs, const struct ttl_ask *ask,
+                         int64_t *ret_ttl_ns)
 {
     int64_t max = smaller_limit(smaller_limit(ask->mount_max_ns, ask->max_ns), ask->explicit_max_ns);
     int64_t lifetime = max; /* from the start; 0: without end */

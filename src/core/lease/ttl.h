@@ -15,6 +15,7 @@ struct ttl_ask {
 };
 
 /* Errors: ERR_BAD_REQUEST "past the max TTL, cannot renew". */
-struct error *ttl_decide(struct request *rq, struct response *rs, const struct ttl_ask *ask, int64_t *ret_ttl_ns) MUST_USE;
+struct error *ttl_decide(struct request *rq, struct response *rs, const struct ttl_ask *ask,
+                         int64_t *ret_ttl_ns) MUST_USE;
 /* "1h", "1h30m": a duration without its zero parts at the end. */
 str ttl_text(struct arena *a, int64_t ns);

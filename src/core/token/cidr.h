@@ -1,4 +1,5 @@
-/* cidr: is an address in a block? "10.0.0.0/8", "::1", "192.0.2.7"; an IPv4 address inside IPv6 (::ffff:a.b.c.d) counts as IPv4. */
+/* cidr: is an address in a block? "10.0.0.0/8", "::1", "192.0.2.7"; an IPv4 address inside IPv6
+ * (::ffff:a.b.c.d) counts as IPv4. */
 #pragma once
 #include "base/base.h"
 

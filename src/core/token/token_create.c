@@ -127,7 +127,8 @@ static struct error *choose_policies(struct request *rq, bool sudo, struct names
     return NULL;
 }
 
-static struct error *warn_missing_policies(struct request *rq, struct response *rs, const struct token_spec *spec)
+static struct error *warn_missing_policies(struct request *rq, struct response *rs,
+                                           const struct token_spec *spec)
 {
     struct view v = txn_view(rq->txn, SPACE_POLICY);
     bool exists;
@@ -164,7 +165,8 @@ static struct error *check_id(struct request *rq, struct response *rs, bool sudo
     if (str_index(id, '.') < id.n)
         return fail(rq, ERR_BAD_REQUEST, "custom token ID cannot have a '.' in the value");
     response_warn(rq, rs,
-                  "Supplying a custom ID for the token uses the weaker SHA1 hashing instead of the more secure SHA2-256 HMAC for "
+                  "Supplying a custom ID for the token uses the weaker SHA1 hashing instead of the more "
+                  "secure SHA2-256 HMAC for "
                   "token obfuscation. SHA1 hashed tokens on the wire leads to less secure lookups.");
     return NULL;
 }
@@ -215,7 +217,8 @@ static struct error *decide_times(struct request *rq, struct response *rs, struc
 
     if (spec->explicit_max_ttl_ns > max) {
         response_warn(rq, rs,
-                      "Explicit max TTL of %lld seconds is greater than system/mount allowed value; value is being capped to %lld "
+                      "Explicit max TTL of %lld seconds is greater than system/mount allowed value; value is "
+                      "being capped to %lld "
                       "seconds",
                       (long long)(spec->explicit_max_ttl_ns / NS_PER_S), (long long)(max / NS_PER_S));
         spec->explicit_max_ttl_ns = max;
@@ -243,7 +246,7 @@ static struct error *decide_times(struct request *rq, struct response *rs, struc
 static struct error *create(struct request *rq, struct response *rs, bool orphan)
 {
     struct token_spec spec = {.path = rq->path, .renewable = field_bool(rq, "renewable")};
-    struct names policies;
+    struct names policies = {0};
     bool sudo = is_sudo(rq);
 
     TRY(check_caller(rq));

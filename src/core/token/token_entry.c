@@ -72,7 +72,8 @@ static int64_t int_old_or_new(const struct json *j, const char *name, const char
     return v ? v : member_int(j, old);
 }
 
-static void pack_entry(struct pack *p, struct arena *scratch, const struct json *j, str hash, struct token_entry *te)
+static void pack_entry(struct pack *p, struct arena *scratch, const struct json *j, str hash,
+                       struct token_entry *te)
 {
     size_t n_policies, n_cidrs;
     const str *policies = member_strs(scratch, j, "policies", &n_policies);
@@ -134,7 +135,8 @@ static const struct json *meta_or_null(struct arena *a, const struct json *meta)
     return meta && meta->n ? meta : json_null(a);
 }
 
-struct json *token_entry_json(struct arena *a, const struct token_spec *spec, str id, str accessor, str cubbyhole_id, int64_t now_ns)
+struct json *token_entry_json(struct arena *a, const struct token_spec *spec, str id, str accessor,
+                              str cubbyhole_id, int64_t now_ns)
 {
     static const char *const old_numbers[] = {"NumUses", "CreationTime", "ExplicitMaxTTL"};
     struct json *j = json_object(a);
@@ -169,8 +171,9 @@ struct json *token_entry_json(struct arena *a, const struct token_spec *spec, st
 /* The `auth` member of a token's lease; times and ids are set by lease_put. */
 struct json *token_lease_json(struct arena *a, const struct token_spec *spec, str id, str accessor)
 {
-    static const char *const nulls[] = {"internal_data", "identity_policies", "external_namespace_policies", "alias",
-                                        "group_aliases", "policy_results", "mfa_requirement"};
+    static const char *const nulls[] = {"internal_data",  "identity_policies", "external_namespace_policies",
+                                        "alias",          "group_aliases",     "policy_results",
+                                        "mfa_requirement"};
     struct json *j = json_object(a), *auth = json_object(a);
 
     for (size_t i = 0; i < COUNT_OF(nulls); i++)

@@ -1,8 +1,8 @@
 /* token_form: the forms of a token string, without storage.
  *
  *   signed token   "hvs." base64url( 08 01  12 20 hmac[32]  1a n token[n] ),  token = 0a m inner[m]
- * Two protobuf messages: version = 1, hmac over the bytes of field 3, inner id. Source: docs/formats/tokens.md.
- * Threads: any.
+ * Two protobuf messages: version = 1, hmac over the bytes of field 3, inner id. Source:
+ * docs/formats/tokens.md. Threads: any.
  */
 #pragma once
 #include "base/arena.h"

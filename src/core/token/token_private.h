@@ -6,9 +6,9 @@
 #include "crypto/crypto.h"
 
 struct token_state {
-    struct secret *salt;        /* text of a UUID */
-    struct hmac_key *salt_key;  /* the same as a key */
-    struct hmac_key *sign_key;  /* core/index-header-hmac-key */
+    struct secret *salt;       /* text of a UUID */
+    struct hmac_key *salt_key; /* the same as a key */
+    struct hmac_key *sign_key; /* core/index-header-hmac-key */
 };
 
 /* The stored name of an id or accessor: 65 or 40 characters and a NUL. */
@@ -28,7 +28,8 @@ str token_lease_id(struct arena *a, const struct token_entry *te);
 /* Its lease; NULL: none. */
 struct error *token_lease(struct request *rq, const struct token_entry *te, struct lease **ret) MUST_USE;
 
-struct json *token_entry_json(struct arena *a, const struct token_spec *spec, str id, str accessor, str cubbyhole_id, int64_t now_ns);
+struct json *token_entry_json(struct arena *a, const struct token_spec *spec, str id, str accessor,
+                              str cubbyhole_id, int64_t now_ns);
 struct json *token_lease_json(struct arena *a, const struct token_spec *spec, str id, str accessor);
 
 /* One step of deleting a token whose children become orphans. */
@@ -40,4 +41,5 @@ handler_fn token_create_handler, token_create_orphan_handler;
 extern const struct field token_create_fields[];
 handler_fn token_renew_handler, token_renew_self_handler, token_renew_accessor_handler;
 /* A request about tokens names one: `token`, or the caller's own. */
-struct error *token_of_accessor(struct request *rq, const struct token_entry **ret) MUST_USE; /* 400 texts of the API; NULL never */
+struct error *token_of_accessor(struct request *rq, const struct token_entry **ret)
+    MUST_USE; /* 400 texts of the API; NULL never */

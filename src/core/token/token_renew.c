@@ -3,7 +3,8 @@
 #include "core/token/token_form.h"
 #include "core/token/token_private.h"
 
-static void answer(struct request *rq, struct response *rs, const struct token_entry *te, const struct lease *l, str token)
+static void answer(struct request *rq, struct response *rs, const struct token_entry *te,
+                   const struct lease *l, str token)
 {
     rs->auth = ARENA_NEW(rq->arena, struct response_auth);
     *rs->auth = (struct response_auth){
@@ -30,9 +31,11 @@ static struct error *mount_of(struct request *rq, const struct token_entry *te, 
 {
     *ret = mount_find(request_mounts(rq), te->path);
     if (!*ret)
-        return fail(rq, ERR_NOT_FOUND, "no handler for route \"%.*s\". route entry not found.", PSTR(te->path));
+        return fail(rq, ERR_NOT_FOUND, "no handler for route \"%.*s\". route entry not found.",
+                    PSTR(te->path));
     if ((*ret)->engine != &token_engine)
-        return fail(rq, ERR_BAD_REQUEST, "tokens of %.*s cannot be renewed by this server", PSTR((*ret)->path));
+        return fail(rq, ERR_BAD_REQUEST, "tokens of %.*s cannot be renewed by this server",
+                    PSTR((*ret)->path));
     return NULL;
 }
 

@@ -115,7 +115,8 @@ static bool is_above(const struct level *l, str hash)
     return l != NULL;
 }
 
-/* An index entry left over from a token that was made an orphan, or of a damaged store (a token below itself). */
+/* An index entry left over from a token that was made an orphan, or of a damaged store (a token below
+ * itself). */
 static struct error *is_stray(struct revoke *r, const struct level *top, str child, bool *ret)
 {
     const struct token_entry *te;

@@ -1,7 +1,6 @@
-#include "core/token/token_private.h"
-
 #include "base/encode.h"
 #include "base/log.h"
+#include "core/token/token_private.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,8 @@
+#include "base/log.h"
+#include "core/internal.h"
 #include "core/token/cidr.h"
 #include "core/token/token_form.h"
 #include "core/token/token_private.h"
-
-#include "base/log.h"
-#include "core/internal.h"
 
 #include <stdlib.h>
 
@@ -62,14 +61,16 @@ struct error *token_lease(struct request *rq, const struct token_entry *te, stru
     return lease_get(&v, rq->arena, token_lease_id(rq->arena, te), ret);
 }
 
-/* What the manager does not know as live is asked of storage: it may be loading, or the lease is in a group in flight. */
+/* What the manager does not know as live is asked of storage: it may be loading, or the lease is in a group
+ * in flight. */
 static struct error *is_live(struct request *rq, const struct token_entry *te, bool *ret_live)
 {
     int64_t now = clock_wall_ns(rq->clock);
     struct lease *l;
 
     *ret_live = false;
-    if (te->num_uses < 0 || te->type != TOKEN_SERVICE || (te->namespace_id.n && !str_eq(te->namespace_id, STR("root"))))
+    if (te->num_uses < 0 || te->type != TOKEN_SERVICE ||
+        (te->namespace_id.n && !str_eq(te->namespace_id, STR("root"))))
         return NULL;
     if (token_is_endless_root(te) ||
         lease_manager_is_live(active_leases(rq->active), te->path, str_from_cstr(te->hash), now)) {
@@ -230,7 +231,8 @@ static struct error *choose_id(struct request *rq, const struct token_spec *spec
     return NULL;
 }
 
-static struct error *store(struct request *rq, const struct token_spec *spec, const struct made *m, int64_t now_ns)
+static struct error *store(struct request *rq, const struct token_spec *spec, const struct made *m,
+                           int64_t now_ns)
 {
     struct arena *a = rq->arena;
     struct view v = txn_view(rq->txn, SPACE_TOKEN);
@@ -250,7 +252,8 @@ static struct error *store(struct request *rq, const struct token_spec *spec, co
                          token_entry_json(a, spec, m->id, m->accessor, m->cubbyhole_id, now_ns));
 }
 
-static struct error *store_lease(struct request *rq, const struct token_spec *spec, const struct made *m, int64_t now_ns)
+static struct error *store_lease(struct request *rq, const struct token_spec *spec, const struct made *m,
+                                 int64_t now_ns)
 {
     struct lease l = {
         .id = arena_fmt(rq->arena, "%.*s/%s", PSTR(spec->path), m->hash),
@@ -302,7 +305,10 @@ struct error *token_create(struct request *rq, struct response *rs, const struct
 struct error *token_create_root(struct request *rq, str *ret_token)
 {
     static const str root_policy[] = {{"root", 4}};
-    struct token_spec spec = {.policies = root_policy, .n_policies = 1, .path = STR("auth/token/root"), .display_name = STR("root")};
+    struct token_spec spec = {.policies = root_policy,
+                              .n_policies = 1,
+                              .path = STR("auth/token/root"),
+                              .display_name = STR("root")};
     struct made m = {0};
 
     TRY(choose_id(rq, &spec, &m));

@@ -1,8 +1,7 @@
-#include "core/lease/scan.h"
-#include "core/token/token_private.h"
-
 #include "base/log.h"
 #include "core/internal.h"
+#include "core/lease/scan.h"
+#include "core/token/token_private.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -30,7 +29,8 @@ static void tidy_unref(struct tidy *t)
     free(t);
 }
 
-/* What is wrong with an accessor entry or a parent entry: nothing, its token is gone, or its token is dead. */
+/* What is wrong with an accessor entry or a parent entry: nothing, its token is gone, or its token is dead.
+ */
 enum verdict { SOUND, DANGLING, DEAD };
 
 static struct error *judge(struct request *rq, str path, enum verdict *ret, const struct token_entry **ret_te)

@@ -20,7 +20,8 @@ static struct error *check_utf8(struct request *rq, const char *what)
     return NULL;
 }
 
-/* A `ttl` or `lease` member only tells how long a reader should keep the answer; one that is no duration is ignored. */
+/* A `ttl` or `lease` member only tells how long a reader should keep the answer; one that is no duration is
+ * ignored. */
 static int64_t lease_duration_s(struct request *rq, const struct json *data)
 {
     const struct json *v = json_get(data, STR("ttl"));
@@ -28,7 +29,8 @@ static int64_t lease_duration_s(struct request *rq, const struct json *data)
 
     if (!v)
         v = json_get(data, STR("lease"));
-    if (!v || (v->type != JSON_STRING && v->type != JSON_NUMBER) || duration_parse(rq->arena, v->text, &ns) != NULL)
+    if (!v || (v->type != JSON_STRING && v->type != JSON_NUMBER) ||
+        duration_parse(rq->arena, v->text, &ns) != NULL)
         ns = mount_default_ttl_ns(rq, rq->mount);
     return ns / NS_PER_S;
 }
@@ -86,7 +88,8 @@ static struct error *version_check(struct request *rq)
     const struct json *version = json_get(rq->mount->options, STR("version"));
 
     if (version && version->type == JSON_STRING && version->text.n && !str_eq(version->text, STR("1")))
-        return fail(rq, ERR_BAD_REQUEST, "version %.*s of the kv engine is not supported by this server", PSTR(version->text));
+        return fail(rq, ERR_BAD_REQUEST, "version %.*s of the kv engine is not supported by this server",
+                    PSTR(version->text));
     return NULL;
 }
 
@@ -102,7 +105,8 @@ static const struct route kv_routes[] = {
              [OP_DELETE] = {secret_delete, .help = "Deletes a secret."},
              [OP_LIST] = {secret_list, .help = "Lists the names below a path, folders with a slash."}},
      .flags = ROUTE_RAW_BODY, .exists = secret_exists, .help = "Secrets as they were sent.",
-     .about = "Stores any JSON object under a path. A member \"ttl\" tells readers how long they may keep the answer."},
+     .about = "Stores any JSON object under a path. A member \"ttl\" tells readers how long they may keep "
+              "the answer."},
     {0},
 };
 

@@ -1,4 +1,5 @@
-/* kv: the engine of secrets that are written and read back, version 1. Stored: docs/formats/kv.md (PATH: the object as sent). */
+/* kv: the engine of secrets that are written and read back, version 1. Stored: docs/formats/kv.md (PATH: the
+ * object as sent). */
 #pragma once
 #include "core/engine.h"
 
