@@ -47,12 +47,10 @@ static struct error *make_parents(struct arena *a, const struct audit_file *f)
 
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdir(path, mode) != 0 && errno != EEXIST) {
-            int os_errno = errno;
+        int os_errno = mkdir(path, mode) == 0 ? 0 : errno;
 
-            if (stat(path, &st) != 0)
-                return path_error(a, "mkdir", path, os_errno);
-        }
+        if (os_errno && (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)))
+            return path_error(a, "mkdir", path, os_errno == EEXIST ? ENOTDIR : os_errno);
         *slash = '/';
     }
     return NULL;

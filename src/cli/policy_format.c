@@ -101,7 +101,7 @@ static size_t token_length(str s, enum token_type *ret_type)
     if (s.p[0] == '#' || str_starts(s, STR("//")))
         return str_index(s, '\n');
     if (str_starts(s, STR("/*")))
-        return MIN(s.n, str_find(s, STR("*/")) + 2);
+        return MIN(s.n, 2 + str_find(str_from(s, 2), STR("*/")) + 2);
     *ret_type = T_HEREDOC;
     if (str_starts(s, STR("<<")))
         return heredoc_length(s);

@@ -333,6 +333,8 @@ static void serve(struct server *s)
 {
     for (size_t i = 0; i < s->n_loops; i++)
         thread_start(&s->threads[i], arena_fmt(s->cli->arena, "loop-%zu", i).p, run_loop, s->loops[i]);
+    if (!secure_lockdown())
+        log_warn("core", "system calls could not be restricted", F_CSTR("error", strerror(errno)));
     notify(s, "READY=1");
     loop_run(s->main_loop);
     notify(s, "STOPPING=1");

@@ -34,6 +34,7 @@ struct call_state {
     bool request_line_written;
     bool request_only;         /* sys/seal: no response line */
     bool unaudited;
+    bool ran;                  /* to its end, at least once */
     bool later_step;           /* of a bulk request: it was authenticated in its first */
     bool refused;              /* by token or ACL: the request line carries the error */
     enum txn_mode pool_mode;

@@ -273,6 +273,7 @@ void call_make_request_line(struct call_state *cs)
 {
     struct audit_set *set = cs->snapshot->audit;
 
+    cs->ran = true;
     cs->request_lines = (struct audit_lines){0};
     if (cs->internal_fn || cs->unaudited || cs->request_line_written || audit_set_is_empty(set))
         return;
@@ -409,6 +410,12 @@ static struct audit_set *set_of(const struct call_state *cs)
     return cs->request_line_written ? NULL : cs->request_lines.set;
 }
 
+/* A response line follows a request line that was written, will be written with it, or had no device then (the request enabled one). */
+static bool is_answerable(const struct call_state *cs)
+{
+    return cs->ran && (!cs->in_lane || cs->request_line_written || !cs->request_lines.set);
+}
+
 static void turn_end(struct loop *l, struct loop_hook *h)
 {
     struct inflight *slot = CONTAINER_OF(h, struct inflight, hook);
@@ -420,7 +427,7 @@ static void turn_end(struct loop *l, struct loop_hook *h)
     slot->finished = NULL;
     slot->finished_end = &slot->finished;
     for (struct call_state *cs = first; cs; cs = cs->next)
-        if (cs->request_lines.set)
+        if (is_answerable(cs))
             make_response_line(cs);
     for (struct call_state *from = first, *to; from; from = to) {
         struct audit_set *set = set_of(from);

@@ -469,9 +469,10 @@ static void commit_failed(struct lane *l, struct group *g, const struct error *e
 {
     struct arena *a = arena_new(0);
     bool definite = e->kind != ERR_IO && e->kind != ERR_UNKNOWN_OUTCOME && e->kind != ERR_FENCED;
+    enum err_kind answer = e->kind == ERR_TOO_LARGE || e->kind == ERR_BUSY ? e->kind : ERR_INTERNAL;
 
     log_error("core", "a commit failed", F_STR("error", error_log_text(a, e)), F_INT("requests", g->n_calls));
-    if (definite && !g->solo) {
+    if (definite && !g->solo && e->kind != ERR_BUSY) {
         drop_overlay(l, g, true);
     } else {
         drop_overlay(l, g, false);
@@ -481,7 +482,7 @@ static void commit_failed(struct lane *l, struct group *g, const struct error *e
             mutex_unlock(&l->mutex);
             core_storage_failed(l->active, e->kind);
         }
-        fail_group(g, e->kind == ERR_TOO_LARGE ? ERR_TOO_LARGE : ERR_INTERNAL, "storage failed: the request was not carried out");
+        fail_group(g, answer, definite ? "storage refused the write: nothing was changed" : "storage failed: whether the write was done is not known");
     }
     arena_free(a);
 }

@@ -336,20 +336,20 @@ static struct error *nothing(struct core *c, struct arena *a, void *arg)
 static const struct sealed_route {
     const char *path;
     unsigned ops;
-    bool control;     /* on the control thread */
+    enum { LOOP, CONTROL, CONTROL_UNTIL_INIT } where; /* the last: until the store is known to be initialised, storage is asked */
     bool needs_body;  /* an empty body is "EOF" */
     bool only_sealed; /* an active node has it in its own table */
     bool last;        /* of this path: other operations are 405 */
     control_fn *fn;
 } sealed_routes[] = {
-    {"sys/health", OPS(OP_READ) | OPS(OP_HEADER), false, false, false, true, health},
-    {"sys/seal-status", OPS(OP_READ), true, false, false, true, seal_status_fresh},
-    {"sys/leader", OPS(OP_READ), false, false, false, true, leader},
-    {"sys/init", OPS(OP_READ), true, false, false, false, init_read},
-    {"sys/init", OPS(OP_UPDATE), true, true, false, true, init_write},
-    {"sys/unseal", OPS(OP_UPDATE), true, true, false, true, unseal},
-    {"sys/seal", OPS(OP_UPDATE), false, false, true, true, nothing},
-    {"sys/step-down", OPS(OP_UPDATE), false, false, true, true, nothing},
+    {"sys/health", OPS(OP_READ) | OPS(OP_HEADER), LOOP, false, false, true, health},
+    {"sys/seal-status", OPS(OP_READ), CONTROL_UNTIL_INIT, false, false, true, seal_status_fresh},
+    {"sys/leader", OPS(OP_READ), LOOP, false, false, true, leader},
+    {"sys/init", OPS(OP_READ), CONTROL_UNTIL_INIT, false, false, false, init_read},
+    {"sys/init", OPS(OP_UPDATE), CONTROL, true, false, true, init_write},
+    {"sys/unseal", OPS(OP_UPDATE), CONTROL, true, false, true, unseal},
+    {"sys/seal", OPS(OP_UPDATE), LOOP, false, true, true, nothing},
+    {"sys/step-down", OPS(OP_UPDATE), LOOP, false, true, true, nothing},
 };
 
 struct control_answer {
@@ -380,7 +380,7 @@ static void run_sealed(struct core *c, struct core_call *call, const struct seal
     if (r->needs_body && call->rq.body_is_empty) {
         call->error = error_new(a, ERR_BAD_REQUEST, "EOF");
         call->done(call);
-    } else if (r->control) {
+    } else if (r->where == CONTROL || (r->where == CONTROL_UNTIL_INIT && core_state(c) == CORE_UNINITIALISED)) {
         struct control_answer *x = ARENA_NEW(a, struct control_answer);
 
         x->call = call;
