@@ -1,10 +1,10 @@
 /* audit_file: entries appended to a file, to standard output, or nowhere.
  *
- * Options: file_path (or path; "stdout" and "discard" in any case), mode (octal, 0600; 0 keeps that of the existing file).
- * The mode is set again at every opening. A failed write opens the file once more and writes the whole batch again.
+ * Options: file_path (or path; "stdout" and "discard" in any case), mode (octal, 0600; 0 keeps that of the
+ * existing file). The mode is set again at every opening. A failed write opens the file once more and writes
+ * the whole batch again.
  */
 #include "audit/audit_devices.h"
-
 #include "base/fault.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -131,7 +131,8 @@ static struct error *first_open(struct arena *a, struct audit_file *f)
     mutex_unlock(&f->mutex);
     if (!e)
         return NULL;
-    return error_new(a, ERR_BAD_REQUEST, "sanity check failed; unable to open \"%s\" for writing: %.*s", f->path, PSTR(e->text));
+    return error_new(a, ERR_BAD_REQUEST, "sanity check failed; unable to open \"%s\" for writing: %.*s",
+                     f->path, PSTR(e->text));
 }
 
 static struct error *file_open(struct arena *a, const struct json *options, void **ret_device)
@@ -153,7 +154,8 @@ static struct error *file_open(struct arena *a, const struct json *options, void
     else if (str_eq_nocase(path, STR("discard")))
         f->target = TO_NOWHERE;
     f->path = arena_cstr(arena, path);
-    struct error *e = f->path ? read_mode(a, options, f) : error_new(a, ERR_BAD_REQUEST, "file_path holds a NUL byte");
+    struct error *e =
+        f->path ? read_mode(a, options, f) : error_new(a, ERR_BAD_REQUEST, "file_path holds a NUL byte");
 
     if (!e)
         e = first_open(a, f);
@@ -215,8 +217,10 @@ static void file_reopen(void *device)
 
     mutex_unlock(&f->mutex);
     if (e)
-        log_error("audit", "cannot open the audit file again", F_CSTR("path", f->path), F_STR("error", e->text));
+        log_error("audit", "cannot open the audit file again", F_CSTR("path", f->path),
+                  F_STR("error", e->text));
     arena_free(scratch);
 }
 
-const struct audit_device_ops audit_file = {.type = "file", .open = file_open, .write = file_write, .reopen = file_reopen, .close = file_close};
+const struct audit_device_ops audit_file = {
+    .type = "file", .open = file_open, .write = file_write, .reopen = file_reopen, .close = file_close};

@@ -1,5 +1,6 @@
-/* fields: what clients send, read as weakly as Vault's framework does, with its error texts. Bodies keep numbers as text, so
- * a number goes the way of a string. Only a field marked sensitive keeps its value out of the error. */
+/* fields: what clients send, read as weakly as Vault's framework does, with its error texts. Bodies keep
+ * numbers as text, so a number goes the way of a string. Only a field marked sensitive keeps its value out of
+ * the error. */
 #include "base/buf.h"
 #include "config/hcl.h"
 #include "core/route.h"
@@ -17,7 +18,8 @@ static void put_go_object(struct buf *b, const struct json *v)
     const struct json_member *last = NULL;
 
     buf_put_str(b, STR("map["));
-    for (uint32_t done = 0; done < v->n && !b->full; done++) { /* in order of keys, unless there are very many */
+    for (uint32_t done = 0; done < v->n && !b->full;
+         done++) { /* in order of keys, unless there are very many */
         const struct json_member *next = v->n > SORTED_MAX ? &v->members[done] : NULL;
 
         for (uint32_t i = 0; i < v->n && v->n <= SORTED_MAX; i++) {
@@ -68,14 +70,17 @@ static str go_value(struct arena *a, const struct json *v)
 
 static const char *go_type(const struct json *v)
 {
-    static const char *const names[] = {"<nil>", "bool", "json.Number", "string", "[]interface {}", "map[string]interface {}"};
+    static const char *const names[] = {"<nil>",  "bool",           "json.Number",
+                                        "string", "[]interface {}", "map[string]interface {}"};
 
     return names[v->type];
 }
 
-static struct error *unconvertible(struct arena *a, const char *name, const char *wanted, const struct json *v)
+static struct error *unconvertible(struct arena *a, const char *name, const char *wanted,
+                                   const struct json *v)
 {
-    return error_new(a, ERR_BAD_REQUEST, "'%s' expected type '%s', got unconvertible type '%s', value: '%.*s'", name, wanted,
+    return error_new(a, ERR_BAD_REQUEST,
+                     "'%s' expected type '%s', got unconvertible type '%s', value: '%.*s'", name, wanted,
                      go_type(v), PSTR(go_value(a, v)));
 }
 
@@ -123,13 +128,14 @@ static struct error *to_int(struct arena *a, const struct json *v, int64_t *ret)
         s = STR("0");
     if (hcl_int_from_str(s, ret))
         return NULL;
-    return error_new(a, ERR_BAD_REQUEST, "cannot parse '' as int: strconv.ParseInt: parsing \"%.*s\": %s", PSTR(s),
-                     is_digits(s) ? "value out of range" : "invalid syntax");
+    return error_new(a, ERR_BAD_REQUEST, "cannot parse '' as int: strconv.ParseInt: parsing \"%.*s\": %s",
+                     PSTR(s), is_digits(s) ? "value out of range" : "invalid syntax");
 }
 
 static bool bool_from_str(str s, bool *ret)
 {
-    static const char *const words[2][6] = {{"0", "f", "F", "false", "FALSE", "False"}, {"1", "t", "T", "true", "TRUE", "True"}};
+    static const char *const words[2][6] = {{"0", "f", "F", "false", "FALSE", "False"},
+                                            {"1", "t", "T", "true", "TRUE", "True"}};
 
     for (size_t i = 0; i < 12; i++)
         if (str_eq(s, str_from_cstr(words[i / 6][i % 6]))) {
@@ -148,7 +154,8 @@ static struct error *to_bool(struct arena *a, const struct json *v, bool *ret)
     *ret = false;
     if (s.n == 0 || bool_from_str(s, ret))
         return NULL;
-    return error_new(a, ERR_BAD_REQUEST, "cannot parse '' as bool: strconv.ParseBool: parsing \"%.*s\": invalid syntax", PSTR(s));
+    return error_new(a, ERR_BAD_REQUEST,
+                     "cannot parse '' as bool: strconv.ParseBool: parsing \"%.*s\": invalid syntax", PSTR(s));
 }
 
 /* Whole seconds, as Vault keeps them. */
@@ -161,7 +168,8 @@ static struct error *to_seconds(struct arena *a, const struct json *v, bool sign
     else if (v->type != JSON_NULL)
         return error_new(a, ERR_BAD_REQUEST, "could not parse duration from input");
     if (ns < 0 && !signed_ok)
-        return error_new(a, ERR_BAD_REQUEST, "cannot provide negative value '%lld'", (long long)(ns / NS_PER_S));
+        return error_new(a, ERR_BAD_REQUEST, "cannot provide negative value '%lld'",
+                         (long long)(ns / NS_PER_S));
     *ret_ns = ns - ns % NS_PER_S;
     return NULL;
 }
@@ -197,7 +205,8 @@ static bool is_name(str s)
 
 /* ---- lists and maps ---- */
 
-static struct error *strings_from_array(struct arena *a, const struct json *const *items, size_t n, str **ret, size_t *ret_n)
+static struct error *strings_from_array(struct arena *a, const struct json *const *items, size_t n, str **ret,
+                                        size_t *ret_n)
 {
     str *v = ARENA_ARRAY(a, str, n), bad = {0};
     size_t n_bad = 0;
@@ -241,7 +250,8 @@ static struct error *to_strings(struct arena *a, const struct json *v, bool comm
     *ret_n = 0;
     if (v->type == JSON_ARRAY)
         return strings_from_array(a, (const struct json *const *)v->items, v->n, ret, ret_n);
-    if (v->type == JSON_NULL || (v->type == JSON_OBJECT && v->n == 0) || (v->type == JSON_STRING && v->text.n == 0))
+    if (v->type == JSON_NULL || (v->type == JSON_OBJECT && v->n == 0) ||
+        (v->type == JSON_STRING && v->text.n == 0))
         return NULL;
     if (!commas || v->type == JSON_OBJECT)
         return strings_from_array(a, &v, 1, ret, ret_n);
@@ -263,7 +273,8 @@ static struct error *to_map(struct arena *a, const char *name, const struct json
     }
     if (v->type == JSON_NULL)
         return NULL;
-    return error_new(a, ERR_BAD_REQUEST, "'%s' expected a map, got '%s'", name, v->type == JSON_BOOL ? "bool" : "string");
+    return error_new(a, ERR_BAD_REQUEST, "'%s' expected a map, got '%s'", name,
+                     v->type == JSON_BOOL ? "bool" : "string");
 }
 
 /* A map whose values are scalars; else a list of "k=v". */
@@ -332,7 +343,8 @@ static bool writes(const struct request *rq)
     return rq->op == OP_CREATE || rq->op == OP_UPDATE;
 }
 
-static struct error *bad_field(struct request *rq, const struct field *f, const struct json *raw, const struct error *e)
+static struct error *bad_field(struct request *rq, const struct field *f, const struct json *raw,
+                               const struct error *e)
 {
     const char *before = rq->route->exists && writes(rq) ? "" : "Field validation failed: ";
 
@@ -468,6 +480,8 @@ void fields_warn(struct request *rq, struct response *rs)
             add_sorted(rq, &replaced, &n_replaced, name);
     }
     warn_names(rq, rs, "Endpoint ignored these unrecognized parameters", ignored, n_ignored);
-    warn_names(rq, rs, "Endpoint replaced the value of these parameters with the values captured from the endpoint's path",
-               replaced, n_replaced);
+    warn_names(
+        rq, rs,
+        "Endpoint replaced the value of these parameters with the values captured from the endpoint's path",
+        replaced, n_replaced);
 }

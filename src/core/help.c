@@ -5,10 +5,10 @@
 enum { HELP_TEXT_MAX = 1024 * 1024, HELP_MARGIN = 4 };
 
 static const char *const type_words[] = {
-    [FT_STRING] = "string",   [FT_NAME] = "string",     [FT_LOWER] = "lowercase string",
-    [FT_INT] = "int",         [FT_BOOL] = "bool",       [FT_SECONDS] = "duration (sec)",
-    [FT_STRINGS] = "slice",   [FT_LIST] = "slice",      [FT_SIGNED_SECONDS] = "duration (sec)",
-    [FT_KV] = "key pairs",    [FT_MAP] = "map",         [FT_ANY] = "any",
+    [FT_STRING] = "string", [FT_NAME] = "string", [FT_LOWER] = "lowercase string",
+    [FT_INT] = "int",       [FT_BOOL] = "bool",   [FT_SECONDS] = "duration (sec)",
+    [FT_STRINGS] = "slice", [FT_LIST] = "slice",  [FT_SIGNED_SECONDS] = "duration (sec)",
+    [FT_KV] = "key pairs",  [FT_MAP] = "map",     [FT_ANY] = "any",
     [FT_TIME] = "time",
 };
 
@@ -37,7 +37,8 @@ static void put_field(struct buf *b, const struct field *f)
 
 static void put_route_text(struct buf *b, str path, const struct route *r)
 {
-    buf_put_fmt(b, "Request:        %.*s\nMatching Route: %s\n\n%s\n", PSTR(path), r->path, r->help ? r->help : "<no synopsis>");
+    buf_put_fmt(b, "Request:        %.*s\nMatching Route: %s\n\n%s\n", PSTR(path), r->path,
+                r->help ? r->help : "<no synopsis>");
     if (r->fields && r->fields[0].name)
         buf_put_str(b, STR("\n## PARAMETERS\n"));
     for (const struct field *f = r->fields; f && f->name; f++)
@@ -48,7 +49,9 @@ static void put_route_text(struct buf *b, str path, const struct route *r)
 
 static void put_engine_text(struct buf *b, const struct engine *e)
 {
-    buf_put_fmt(b, "## DESCRIPTION\n\n%s\n\n## PATHS\n\nPaths below this mount. Help on one of them is given for any path of its form.\n",
+    buf_put_fmt(b,
+                "## DESCRIPTION\n\n%s\n\n## PATHS\n\nPaths below this mount. Help on one of them is given "
+                "for any path of its form.\n",
                 e->help ? e->help : "");
     for (const struct route *r = e->routes; r && r->path; r++) {
         if (r->flags & ROUTE_HIDDEN)
@@ -182,10 +185,12 @@ static str operation_id(struct arena *a, const char *verb, str path)
     return buf_str(&b);
 }
 
-static struct json *operation(struct arena *a, const struct engine *e, const struct route *r, enum op op, str path)
+static struct json *operation(struct arena *a, const struct engine *e, const struct route *r, enum op op,
+                              str path)
 {
     const char *tag = e->kind == ENGINE_SECRETS ? "secrets" : e->kind == ENGINE_AUTH ? "auth" : "system";
-    struct json *o = json_object_ordered(a), *ok = json_object(a), *codes = json_object(a), *list = json_object(a);
+    struct json *o = json_object_ordered(a), *ok = json_object(a), *codes = json_object(a),
+                *list = json_object(a);
     struct json *parameters = json_array(a), *body = NULL;
 
     if (r->ops[op].help)
@@ -220,14 +225,18 @@ static str shown_path(struct arena *a, const char *path)
     return at == s.n ? s : arena_join(a, str_slice(s, 0, at), str_from(s, at + 3));
 }
 
-static void path_item(struct arena *a, struct json *paths, str mount_path, const struct engine *e, const struct route *r)
+static void path_item(struct arena *a, struct json *paths, str mount_path, const struct engine *e,
+                      const struct route *r)
 {
     str shown = arena_fmt(a, "/%.*s%.*s", PSTR(mount_path), PSTR(shown_path(a, r->path)));
     struct json *item = json_object_ordered(a), *parameters = json_array(a);
     const struct {
         enum op op;
         str verb;
-    } verbs[] = {{OP_READ, STR("get")}, {OP_UPDATE, STR("post")}, {OP_PATCH, STR("patch")}, {OP_DELETE, STR("delete")}};
+    } verbs[] = {{OP_READ, STR("get")},
+                 {OP_UPDATE, STR("post")},
+                 {OP_PATCH, STR("patch")},
+                 {OP_DELETE, STR("delete")}};
     str template = str_from_cstr(r->path);
     struct route_segment s;
 
@@ -276,7 +285,8 @@ static struct json *document(struct arena *a, const struct engine *engine, const
     return doc;
 }
 
-struct error *route_help(struct request *rq, const struct engine *engine, const struct route *route, struct response *rs)
+struct error *route_help(struct request *rq, const struct engine *engine, const struct route *route,
+                         struct response *rs)
 {
     struct json *data = response_data(rq, rs);
     struct buf text;

@@ -1,10 +1,11 @@
-/* route: a tree of segments. Matching tries children in order of precedence and goes back when a branch fails; a template has
- * at most REQUEST_PARAMS_MAX names, and the tree is the program's own, so the work is bounded. */
+/* route: a tree of segments. Matching tries children in order of precedence and goes back when a branch
+ * fails; a template has at most REQUEST_PARAMS_MAX names, and the tree is the program's own, so the work is
+ * bounded. */
 #include "core/route.h"
 
 #include <assert.h>
 
-struct end { /* {name...} with what follows it */
+struct end {    /* {name...} with what follows it */
     str suffix; /* "", "/tune" */
     const struct route *route;
     struct end *next; /* longest suffix first */
@@ -12,10 +13,10 @@ struct end { /* {name...} with what follows it */
 
 struct node {
     str literal;
-    struct node *next;  /* sibling literal */
-    struct node *child; /* literals below */
-    struct node *name;  /* {name} below */
-    struct end *rest;   /* {name...} below */
+    struct node *next;         /* sibling literal */
+    struct node *child;        /* literals below */
+    struct node *name;         /* {name} below */
+    struct end *rest;          /* {name...} below */
     const struct route *route; /* that ends here */
     bool is_name;
 };
@@ -113,7 +114,8 @@ static void add(struct route_table *t, const struct route *r)
 
     check(r);
     while (route_next_segment(&left, &s)) {
-        assert((s.kind != SEGMENT_LITERAL || (str_index(s.text, '{') == s.text.n && s.text.n)) && "a bad path template");
+        assert((s.kind != SEGMENT_LITERAL || (str_index(s.text, '{') == s.text.n && s.text.n)) &&
+               "a bad path template");
         names += s.kind != SEGMENT_LITERAL;
         if (s.kind == SEGMENT_REST)
             break;

@@ -1,4 +1,5 @@
-/* backlog: bytes of a connection that wait: received and not yet used, or to be sent. Heap, wiped at release, gone when empty. */
+/* backlog: bytes of a connection that wait: received and not yet used, or to be sent. Heap, wiped at release,
+ * gone when empty. */
 #pragma once
 #include "base/base.h"
 

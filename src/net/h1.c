@@ -204,7 +204,8 @@ static void connection_parse(str value, struct framing *f)
     } while (value.n);
 }
 
-static const struct h1_refusal *field_read(const struct http_header *field, struct h1_head *h, struct framing *f)
+static const struct h1_refusal *field_read(const struct http_header *field, struct h1_head *h,
+                                           struct framing *f)
 {
     str name = field->name;
     str value = field->value;

@@ -1,4 +1,5 @@
-/* Requests over libcurl, which is loaded at the first one. Error texts are those of Go's net/http, which scripts know. */
+/* Requests over libcurl, which is loaded at the first one. Error texts are those of Go's net/http, which
+ * scripts know. */
 #include "net/http_client.h"
 
 #include "base/buf.h"
@@ -50,7 +51,7 @@ struct call {
     struct http_client *client;
     struct arena *arena;
     str method, url, unix_socket;
-    str host, port;            /* of the URL; host without brackets */
+    str host, port; /* of the URL; host without brackets */
     struct curl_slist *fields, *connect_to;
     struct http_header *headers;
     size_t n_headers;
@@ -67,10 +68,16 @@ struct http_client *http_client_new(const struct http_client_config *config)
 {
     struct arena *a = arena_new(0);
     struct http_client *c = ARENA_NEW(a, struct http_client);
-    const str *from[] = {&config->ca_file,         &config->ca_path,         &config->ca_pem, &config->client_cert_file,
-                         &config->client_key_file, &config->tls_server_name, &config->proxy};
-    str *to[] = {&c->config.ca_file,         &c->config.ca_path,         &c->config.ca_pem, &c->config.client_cert_file,
-                 &c->config.client_key_file, &c->config.tls_server_name, &c->config.proxy};
+    const str *from[] = {
+        &config->ca_file,         &config->ca_path,         &config->ca_pem, &config->client_cert_file,
+        &config->client_key_file, &config->tls_server_name, &config->proxy};
+    str *to[] = {&c->config.ca_file,
+                 &c->config.ca_path,
+                 &c->config.ca_pem,
+                 &c->config.client_cert_file,
+                 &c->config.client_key_file,
+                 &c->config.tls_server_name,
+                 &c->config.proxy};
     for (size_t i = 0; i < COUNT_OF(from); i++)
         *to[i] = arena_str(a, *from[i]);
     c->config.tls_skip_verify = config->tls_skip_verify;
@@ -111,7 +118,8 @@ static bool url_split(str url, str *ret_scheme, str *ret_host, str *ret_port, st
     str rest = str_from(url, at + 3);
     size_t end = MIN(MIN(str_index(rest, '/'), str_index(rest, '?')), str_index(rest, '#'));
     str authority = str_slice(rest, 0, end);
-    authority = str_from(authority, str_rindex(authority, '@') < authority.n ? str_rindex(authority, '@') + 1 : 0);
+    authority =
+        str_from(authority, str_rindex(authority, '@') < authority.n ? str_rindex(authority, '@') + 1 : 0);
     *ret_rest = str_from(rest, end);
     size_t bracket = str_index(authority, ']');
     size_t colon = str_rindex(authority, ':');
@@ -131,7 +139,8 @@ static str go_method(const struct call *k)
 
 static struct error *call_failed(const struct call *k, str why)
 {
-    return error_new(k->arena, ERR_INTERNAL, "%.*s \"%.*s\": %.*s", PSTR(go_method(k)), PSTR(k->url), PSTR(why));
+    return error_new(k->arena, ERR_INTERNAL, "%.*s \"%.*s\": %.*s", PSTR(go_method(k)), PSTR(k->url),
+                     PSTR(why));
 }
 
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
@@ -212,19 +221,23 @@ static void authorities_set(const struct call *k)
     text_set(k, CURLOPT_CAINFO, f->ca_file);
     text_set(k, CURLOPT_CAPATH, f->ca_path);
     if (f->ca_pem.n) {
-        struct curl_blob pem = {.data = arena_copy(k->arena, f->ca_pem.p, f->ca_pem.n), .len = f->ca_pem.n, .flags = CURL_BLOB_COPY};
+        struct curl_blob pem = {.data = arena_copy(k->arena, f->ca_pem.p, f->ca_pem.n),
+                                .len = f->ca_pem.n,
+                                .flags = CURL_BLOB_COPY};
         curl.easy_setopt(c, CURLOPT_CAINFO_BLOB, &pem);
     }
 }
 
-/* The certificate is checked against another name than the one that is dialled: the URL gets the name, the connection
- * goes to where the URL pointed. */
+/* The certificate is checked against another name than the one that is dialled: the URL gets the name, the
+ * connection goes to where the URL pointed. */
 static void server_name_set(struct call *k, str scheme, str rest)
 {
     str name = k->client->config.tls_server_name;
     bool v6 = str_index(k->host, ':') < k->host.n;
     str host = v6 ? arena_fmt(k->arena, "[%.*s]", PSTR(k->host)) : k->host;
-    text_set(k, CURLOPT_URL, arena_fmt(k->arena, "%.*s://%.*s:%.*s%.*s", PSTR(scheme), PSTR(name), PSTR(k->port), PSTR(rest)));
+    text_set(
+        k, CURLOPT_URL,
+        arena_fmt(k->arena, "%.*s://%.*s:%.*s%.*s", PSTR(scheme), PSTR(name), PSTR(k->port), PSTR(rest)));
     list_put(&k->connect_to, arena_fmt(k->arena, "::%.*s:%.*s", PSTR(host), PSTR(k->port)).p);
     curl.easy_setopt(k->client->handle, CURLOPT_CONNECT_TO, k->connect_to);
     list_put(&k->fields, arena_fmt(k->arena, "Host: %.*s:%.*s", PSTR(host), PSTR(k->port)).p);
@@ -233,7 +246,8 @@ static void server_name_set(struct call *k, str scheme, str rest)
 static void method_set(const struct call *k, bytes body)
 {
     CURL *c = k->client->handle;
-    bool sends = body.n || str_eq(k->method, STR("POST")) || str_eq(k->method, STR("PUT")) || str_eq(k->method, STR("PATCH"));
+    bool sends = body.n || str_eq(k->method, STR("POST")) || str_eq(k->method, STR("PUT")) ||
+                 str_eq(k->method, STR("PATCH"));
     if (sends) {
         curl.easy_setopt(c, CURLOPT_POSTFIELDS, body.n ? (const char *)body.p : "");
         curl.easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
@@ -254,7 +268,8 @@ static struct error *call_prepare(struct call *k, const struct http_header *head
     CURL *c = k->client->handle;
     str scheme;
     str rest;
-    if (!is_one_line(k->url) || !is_one_line(k->method) || !url_split(k->url, &scheme, &k->host, &k->port, &rest))
+    if (!is_one_line(k->url) || !is_one_line(k->method) ||
+        !url_split(k->url, &scheme, &k->host, &k->port, &rest))
         return call_failed(k, arena_fmt(k->arena, "unsupported protocol scheme \"%.*s\"",
                                         PSTR(str_slice(k->url, 0, str_find(k->url, STR("://"))))));
     TRY(fields_put(k, headers, n));
@@ -299,18 +314,24 @@ static str dial_text(const struct call *k)
         return arena_fmt(k->arena, "dial unix %.*s: connect: %.*s", PSTR(k->unix_socket), PSTR(words));
     str host = ip && *ip ? str_from_cstr(ip) : k->host;
     bool v6 = str_index(host, ':') < host.n;
-    return arena_fmt(k->arena, "dial tcp %s%.*s%s:%.*s: connect: %.*s", v6 ? "[" : "", PSTR(host), v6 ? "]" : "", PSTR(k->port),
-                     PSTR(words));
+    return arena_fmt(k->arena, "dial tcp %s%.*s%s:%.*s: connect: %.*s", v6 ? "[" : "", PSTR(host),
+                     v6 ? "]" : "", PSTR(k->port), PSTR(words));
 }
 
 static str certificate_text(const struct call *k)
 {
-    enum { OK = 0, NOT_JUDGED = 1, NOT_YET_VALID = 9, EXPIRED = 10 }; /* OpenSSL's X509_V_*; 1 is what curl begins with */
+    enum {
+        OK = 0,
+        NOT_JUDGED = 1,
+        NOT_YET_VALID = 9,
+        EXPIRED = 10
+    }; /* OpenSSL's X509_V_*; 1 is what curl begins with */
     long verified = OK;
     curl.easy_getinfo(k->client->handle, CURLINFO_SSL_VERIFYRESULT, &verified);
     if (verified == OK || verified == NOT_JUDGED) /* the chain was good, then the name was not */
-        return arena_fmt(k->arena, "tls: failed to verify certificate: x509: certificate is not valid for %.*s",
-                         PSTR(k->client->config.tls_server_name.n ? k->client->config.tls_server_name : k->host));
+        return arena_fmt(
+            k->arena, "tls: failed to verify certificate: x509: certificate is not valid for %.*s",
+            PSTR(k->client->config.tls_server_name.n ? k->client->config.tls_server_name : k->host));
     if (verified == EXPIRED || verified == NOT_YET_VALID)
         return STR("tls: failed to verify certificate: x509: certificate has expired or is not yet valid");
     return STR("tls: failed to verify certificate: x509: certificate signed by unknown authority");
@@ -320,7 +341,8 @@ static str failure_text(const struct call *k, CURLcode code)
 {
     str words = str_from_cstr(k->client->words[0] ? k->client->words : curl.easy_strerror(code));
     switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST: return arena_fmt(k->arena, "dial tcp: lookup %.*s: no such host", PSTR(k->host));
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return arena_fmt(k->arena, "dial tcp: lookup %.*s: no such host", PSTR(k->host));
     case CURLE_COULDNT_CONNECT: return dial_text(k);
     case CURLE_OPERATION_TIMEDOUT: return STR("context deadline exceeded");
     case CURLE_GOT_NOTHING: return STR("EOF");
@@ -360,7 +382,8 @@ static struct error *call_perform(struct call *k, struct http_result *ret)
 }
 
 struct error *http_client_do(struct http_client *c, struct arena *a, str method, str url, str unix_socket,
-                             const struct http_header *headers, size_t n_headers, bytes body, struct http_result *ret)
+                             const struct http_header *headers, size_t n_headers, bytes body,
+                             struct http_result *ret)
 {
     TRY(client_open(a, c));
     struct call k = {.client = c, .arena = a, .method = method, .url = url, .unix_socket = unix_socket};

@@ -21,8 +21,10 @@ struct http_result {
     size_t n_headers;
     bytes body;
 };
-/* `url` http://, https:// or with unix_socket set any URL whose host is ignored. Redirects are not followed here.
- * Errors: ERR_INTERNAL with a text as the peers' CLI prints it: `Get "URL": dial tcp 127.0.0.1:1: connect: connection refused`. */
-struct error *http_client_do(struct http_client *c, struct arena *a, str method, str url, str unix_socket, const struct http_header *headers,
-                             size_t n_headers, bytes body, struct http_result *ret) MUST_USE;
+/* `url` http://, https:// or with unix_socket set any URL whose host is ignored. Redirects are not followed
+ * here. Errors: ERR_INTERNAL with a text as the peers' CLI prints it: `Get "URL": dial tcp 127.0.0.1:1:
+ * connect: connection refused`. */
+struct error *http_client_do(struct http_client *c, struct arena *a, str method, str url, str unix_socket,
+                             const struct http_header *headers, size_t n_headers, bytes body,
+                             struct http_result *ret) MUST_USE;
 str http_result_header(const struct http_result *r, str name);

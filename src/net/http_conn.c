@@ -44,7 +44,7 @@ void conn_set_timeout(struct conn *c, int64_t from_ns, int64_t timeout_ns)
         return;
     }
     c->deadline_ns = deadline;
-    if (!c->timer.slot || deadline < c->timer.deadline_ns)
+    if (!c->timer.slot || deadline + TIMER_SLACK_MS * NS_PER_MS < c->timer.deadline_ns)
         loop_timer_set(c->sl->loop, &c->timer, deadline - loop_now_ns(c->sl->loop));
 }
 
@@ -59,13 +59,20 @@ static void conn_set_read_timeout(struct conn *c)
 {
     const struct config_listener *l = c->sl->server->listener;
     if (conn_is_reading(c) && c->started_ns)
-        conn_set_timeout(c, c->started_ns, c->state == CONN_BODY ? l->http_read_timeout_ns : header_timeout_ns(l));
+        conn_set_timeout(c, c->started_ns,
+                         c->state == CONN_BODY ? l->http_read_timeout_ns : header_timeout_ns(l));
 }
 
 void conn_set_events(struct conn *c, uint32_t events)
 {
     if (c->watch.events != events)
         loop_rewatch(c->sl->loop, &c->watch, events);
+}
+
+void conn_set_address(struct conn *c, const struct ip_address *ip, uint16_t port)
+{
+    c->address_bytes = (uint8_t)ip_format(ip, c->address);
+    c->port = port;
 }
 
 void conn_start(struct conn *c)
@@ -159,7 +166,8 @@ bool conn_is_reading(const struct conn *c)
 
 bool conn_is_idle(const struct conn *c)
 {
-    return c->state == CONN_PROXY || c->state == CONN_HANDSHAKE || (c->state == CONN_HEAD && c->started_ns == 0);
+    return c->state == CONN_PROXY || c->state == CONN_HANDSHAKE ||
+           (c->state == CONN_HEAD && c->started_ns == 0);
 }
 
 static struct iovec part(bytes b)
@@ -256,6 +264,7 @@ static void conn_linger(struct conn *c)
         tls_goodbye(c->ssl);
     (void)shutdown(c->watch.fd, SHUT_WR);
     c->state = CONN_LINGER;
+    c->started_ns = loop_now_ns(c->sl->loop);
     backlog_done(&c->in);
     conn_charge(c);
     conn_set_events(c, EPOLLIN);
@@ -323,15 +332,22 @@ void conn_resume(struct conn *c)
 static void on_lingering(struct conn *c)
 {
     ssize_t n = recv(c->watch.fd, c->sl->scratch, SCRATCH_BYTES, 0);
-    c->linger_bytes += n > 0 ? (size_t)n : 0;
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || c->linger_bytes > LINGER_BYTES_MAX)
+    int64_t now = loop_now_ns(c->sl->loop);
+    if (n <= 0) {
+        if (n == 0 || (errno != EAGAIN && errno != EINTR))
+            conn_close(c);
+        return;
+    }
+    wipe(c->sl->scratch, (size_t)n);
+    c->linger_bytes += (size_t)n;
+    if (c->linger_bytes > LINGER_BYTES_MAX || now - c->started_ns > LINGER_TOTAL_S * NS_PER_S)
         conn_close(c);
-    if (n > 0)
-        wipe(c->sl->scratch, (size_t)n);
+    else
+        conn_set_timeout(c, now, LINGER_MS * NS_PER_MS);
 }
 
-/* While a handler runs nothing is read. A second request makes the socket readable all the time, and so does a peer
- * that has ended its side and still waits for the answer: look away until the answer is out. */
+/* While a handler runs nothing is read. A second request makes the socket readable all the time, and so does
+ * a peer that has ended its side and still waits for the answer: look away until the answer is out. */
 static void on_busy(struct conn *c, uint32_t events)
 {
     char one;

@@ -7,12 +7,6 @@ const struct h1_refusal refusal_timeout = {408, NULL};
 
 enum { EXCHANGE_BYTES_MIN = ARENA_BLOCK_BYTES }; /* what the smallest one takes from the system */
 
-static str peer_text(const struct conn *c, struct arena *a)
-{
-    char text[IP_TEXT_MAX];
-    return c->is_tcp ? arena_str(a, (str){text, ip_format(&c->ip, text)}) : (str){0};
-}
-
 static bool exchange_recharge(struct http_exchange *hx)
 {
     size_t now = MAX(arena_used_bytes(hx->x.arena), (size_t)EXCHANGE_BYTES_MIN);
@@ -35,7 +29,7 @@ static void exchange_fill(struct http_exchange *hx, struct conn *c)
     x->n_headers = hx->head.n_headers;
     x->expects_close = !hx->head.keep_alive;
     x->is_tls = c->ssl != NULL;
-    x->remote_address = peer_text(c, x->arena);
+    x->remote_address = arena_str(x->arena, (str){c->address, c->address_bytes});
     x->remote_port = c->port;
     if (c->cert_bytes)
         x->client_cert_der = arena_bytes(x->arena, (bytes){c->cert, c->cert_bytes});
@@ -45,7 +39,8 @@ static void exchange_fill(struct http_exchange *hx, struct conn *c)
     buf_init(&hx->body, x->arena, max);
 }
 
-struct http_exchange *exchange_new(struct conn *c, str head, size_t lines, const struct h1_refusal **ret_refusal)
+struct http_exchange *exchange_new(struct conn *c, str head, size_t lines,
+                                   const struct h1_refusal **ret_refusal)
 {
     struct http_server *s = c->sl->server;
     struct arena *a = arena_new(s->request_memory_bytes_max);
@@ -99,7 +94,8 @@ static bool body_by_length(struct http_exchange *hx, bytes in, size_t *ret_used)
     return hx->body_left == 0;
 }
 
-static bool body_by_chunks(struct http_exchange *hx, bytes in, size_t *ret_used, const struct h1_refusal **ret_refusal)
+static bool body_by_chunks(struct http_exchange *hx, bytes in, size_t *ret_used,
+                           const struct h1_refusal **ret_refusal)
 {
     static const struct h1_refusal bad_chunk = {400, "malformed chunked encoding"};
     enum h1_verdict verdict = H1_MORE;
@@ -117,9 +113,11 @@ static bool body_by_chunks(struct http_exchange *hx, bytes in, size_t *ret_used,
     return verdict == H1_DONE;
 }
 
-bool exchange_body(struct http_exchange *hx, bytes in, size_t *ret_used, const struct h1_refusal **ret_refusal)
+bool exchange_body(struct http_exchange *hx, bytes in, size_t *ret_used,
+                   const struct h1_refusal **ret_refusal)
 {
-    bool complete = hx->head.chunked ? body_by_chunks(hx, in, ret_used, ret_refusal) : body_by_length(hx, in, ret_used);
+    bool complete =
+        hx->head.chunked ? body_by_chunks(hx, in, ret_used, ret_refusal) : body_by_length(hx, in, ret_used);
     if (!*ret_refusal && !exchange_recharge(hx))
         *ret_refusal = &refusal_memory;
     return complete && !*ret_refusal;
@@ -157,7 +155,8 @@ static str date_now(struct server_loop *sl)
     return (str){sl->date, sizeof sl->date};
 }
 
-/* Writes the head into the loop's scratch, or into the arena when it is longer, and gives both parts to the connection. */
+/* Writes the head into the loop's scratch, or into the arena when it is longer, and gives both parts to the
+ * connection. */
 static void answer_send(struct conn *c, struct arena *a, const struct h1_reply *h, bytes body)
 {
     size_t max = h1_reply_bytes_max(h);
@@ -207,7 +206,8 @@ void conn_refuse(struct conn *c, const struct h1_refusal *why)
         exchange_free(c->exchange);
     struct arena *a = arena_new(0);
     str words = h1_status_text(why->status, buffer);
-    str body = arena_fmt(a, "%d %.*s%s%s", why->status, PSTR(words), why->text ? ": " : "", why->text ? why->text : "");
+    str body = arena_fmt(a, "%d %.*s%s%s", why->status, PSTR(words), why->text ? ": " : "",
+                         why->text ? why->text : "");
     const struct h1_reply h = {
         .minor = 1,
         .status = why->status,

@@ -22,11 +22,14 @@ static void fd_closep(const int *fd)
 }
 
 /* As Go says it: "listen tcp 127.0.0.1:8200: bind: address already in use". */
-static struct error *listen_failed(struct arena *a, const struct config_listener *l, const char *call, int os_errno)
+static struct error *listen_failed(struct arena *a, const struct config_listener *l, const char *call,
+                                   int os_errno)
 {
     str words = arena_lower(a, str_from_cstr(strerror(os_errno)));
-    return error_new(a, ERR_INTERNAL, "listen %s %.*s: %s: %.*s", l->is_unix ? "unix" : "tcp", PSTR(l->address), call,
-                     PSTR(words));
+    struct error *e = error_new(a, ERR_INTERNAL, "listen %s %.*s: %s: %.*s", l->is_unix ? "unix" : "tcp",
+                                PSTR(l->address), call, PSTR(words));
+    e->os_errno = os_errno;
+    return e;
 }
 
 static struct error *address_split(struct arena *a, str address, char **ret_host, char **ret_port)
@@ -56,6 +59,11 @@ static struct error *tcp_resolve(struct arena *a, const struct config_listener *
     if (failed)
         return error_new(a, ERR_BAD_REQUEST, "listen tcp: lookup %s: %s", host, gai_strerror(failed));
     return NULL;
+}
+
+static bool is_any_address(str address)
+{
+    return str_starts(address, STR(":")) || str_starts(address, STR("[::]:"));
 }
 
 static void tcp_options(int fd)
@@ -162,12 +170,14 @@ static struct error *unix_permissions(struct arena *a, const struct config_liste
     const char *user = arena_cstr(a, l->socket_user);
     const char *group = arena_cstr(a, l->socket_group);
     if (!user || !user_find(a, user, &uid))
-        return error_new(a, ERR_BAD_REQUEST, "failed to set ownership of unix socket: unknown user %.*s", PSTR(l->socket_user));
+        return error_new(a, ERR_BAD_REQUEST, "failed to set ownership of unix socket: unknown user %.*s",
+                         PSTR(l->socket_user));
     if (!group || !group_find(a, group, &gid))
         return error_new(a, ERR_BAD_REQUEST, "failed to set ownership of unix socket: unknown group %.*s",
                          PSTR(l->socket_group));
     if (!mode_parse(l->socket_mode, &mode))
-        return error_new(a, ERR_BAD_REQUEST, "failed to set mode of unix socket: invalid mode %.*s", PSTR(l->socket_mode));
+        return error_new(a, ERR_BAD_REQUEST, "failed to set mode of unix socket: invalid mode %.*s",
+                         PSTR(l->socket_mode));
     if (chown(path, uid, gid) != 0 || chmod(path, mode) != 0)
         return listen_failed(a, l, "chown", errno);
     return NULL;
@@ -207,7 +217,15 @@ static struct error *unix_open(struct arena *a, const struct config_listener *l,
     return NULL;
 }
 
-struct error *listen_open(struct arena *a, const struct config_listener *l, int *ret_fd, int *ret_port, char **ret_path)
+struct error *listen_open(struct arena *a, const struct config_listener *l, int *ret_fd, int *ret_port,
+                          char **ret_path)
 {
-    return l->is_unix ? unix_open(a, l, ret_fd, ret_path) : tcp_open(a, l, ret_fd, ret_port);
+    if (l->is_unix)
+        return unix_open(a, l, ret_fd, ret_path);
+    struct error *e = tcp_open(a, l, ret_fd, ret_port);
+    if (!e || !is_any_address(l->address) || e->os_errno != EAFNOSUPPORT)
+        return e;
+    struct config_listener v4 = *l; /* a machine without IPv6 */
+    v4.address = arena_join(a, STR("0.0.0.0"), str_from(l->address, str_rindex(l->address, ':')));
+    return tcp_open(a, &v4, ret_fd, ret_port);
 }

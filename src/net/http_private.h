@@ -1,7 +1,8 @@
-/* http_private: what the server's files share: server, its part on each loop, connection, exchange. Not for other rooms.
+/* http_private: what the server's files share: server, its part on each loop, connection, exchange. Not for
+ * other rooms.
  *
- * Threads: a connection and its exchange belong to one loop. Of `struct http_server` only the atomics and what is under
- *          tls_lock change after http_server_listen.
+ * Threads: a connection and its exchange belong to one loop. Of `struct http_server` only the atomics and
+ * what is under tls_lock change after http_server_listen.
  *
  * A connection's states; each may also end in CLOSED:
  *
@@ -25,8 +26,12 @@ enum {
     SCRATCH_BYTES = 64 * 1024,
     ACCEPTS_PER_TURN = 16,
     READS_PER_TURN = 16,
-    LINGER_BYTES_MAX = 1024 * 1024, /* read and thrown away after a refusal, so that the answer is not lost in a reset */
-    LINGER_MS = 1000,
+    /* After a refusal what still comes is read and thrown away for a while: many clients send all of a body
+     * before they look at the answer, and closing under them would lose it in a reset. */
+    LINGER_BYTES_MAX = 64 * 1024 * 1024,
+    LINGER_MS = 1000, /* of silence */
+    LINGER_TOTAL_S = 30,
+    TIMER_SLACK_MS = 10,
     PROXY_TIMEOUT_S = 10,
 };
 
@@ -70,17 +75,18 @@ struct conn {
     struct h1_scan scan;
     uint8_t *cert;
     size_t cert_bytes;
-    struct ip_address ip;       /* as shown */
-    struct ip_address peer_ip;  /* as connected, for the limit */
+    struct ip_address peer_ip; /* as connected, for the limit */
+    char address[IP_TEXT_MAX]; /* as shown: the peer's, or the PROXY header's */
     uint16_t port;
-    uint16_t holds; /* callers up the stack that still use it */
+    uint16_t holds;  /* callers up the stack that still use it */
     bool is_running; /* conn_run is one of them */
     bool over_memory;
+    uint8_t address_bytes; /* 0: a unix socket */
     bool is_tcp;
     bool is_started, is_counted;
     bool ignores_proxy_address;
-    bool keep_alive; /* after FLUSH */
-    bool lingers;    /* after FLUSH, when not kept alive: bytes may still come */
+    bool keep_alive;    /* after FLUSH */
+    bool lingers;       /* after FLUSH, when not kept alive: bytes may still come */
     size_t proxy_bytes; /* of a PROXY header that is not whole yet */
     size_t linger_bytes;
 };
@@ -115,7 +121,7 @@ struct http_server {
     int port;
     char *unix_path; /* NULL for tcp */
     struct mutex tls_lock;
-    SSL_CTX *tls; /* lock: tls_lock; NULL without TLS */
+    SSL_CTX *tls;               /* lock: tls_lock; NULL without TLS */
     atomic_size_t memory_bytes; /* of requests; a bound, not an account: relaxed */
     atomic_uint connections;
     atomic_uint listening; /* loops that still watch fd; the last closes it */
@@ -130,24 +136,27 @@ struct http_server {
 };
 
 /* http_listen.c: a listening socket, non-blocking; tcp with its real port, unix with its path (malloc). */
-struct error *listen_open(struct arena *a, const struct config_listener *l, int *ret_fd, int *ret_port, char **ret_path) MUST_USE;
+struct error *listen_open(struct arena *a, const struct config_listener *l, int *ret_fd, int *ret_port,
+                          char **ret_path) MUST_USE;
 
 /* http_conn.c */
 struct conn *conn_new(struct server_loop *sl, int fd); /* takes fd over */
-bool conn_is_reading(const struct conn *c);             /* HEAD or BODY */
+bool conn_is_reading(const struct conn *c);            /* HEAD or BODY */
 void conn_start(struct conn *c);
 void conn_close(struct conn *c);
 void conn_hold(struct conn *c);
 void conn_release(struct conn *c);
 void conn_set_events(struct conn *c, uint32_t events);
 void conn_set_timeout(struct conn *c, int64_t from_ns, int64_t timeout_ns); /* timeout 0: none */
-void conn_await_head(struct conn *c);                                        /* the first request may come now */
-void conn_charge(struct conn *c);                                           /* its backlogs have changed */
+void conn_await_head(struct conn *c); /* the first request may come now */
+void conn_set_address(struct conn *c, const struct ip_address *ip, uint16_t port);
+void conn_charge(struct conn *c); /* its backlogs have changed */
 bool conn_is_idle(const struct conn *c);
 /* Sends both parts, keeps what the socket does not take. The first one may lie in the scratch. */
 void conn_send(struct conn *c, bytes head, bytes body);
-void conn_answered(struct conn *c, bool keep_alive, bool lingers); /* the last byte of an answer was given to conn_send */
-void conn_resume(struct conn *c);                                  /* after an answer given outside conn_run */
+void conn_answered(struct conn *c, bool keep_alive,
+                   bool lingers); /* the last byte of an answer was given to conn_send */
+void conn_resume(struct conn *c); /* after an answer given outside conn_run */
 
 /* http_read.c: sockets to requests. */
 void conn_run(struct conn *c); /* works off what is there; the caller holds it */
@@ -156,14 +165,16 @@ void conn_on_proxy(struct conn *c);
 void conn_on_handshake(struct conn *c);
 
 /* http_exchange.c */
-struct http_exchange *exchange_new(struct conn *c, str head, size_t lines, const struct h1_refusal **ret_refusal);
+struct http_exchange *exchange_new(struct conn *c, str head, size_t lines,
+                                   const struct h1_refusal **ret_refusal);
 void exchange_free(struct http_exchange *hx);
 /* Takes body bytes; true when the body is complete. False with *ret_refusal set: refuse. */
-bool exchange_body(struct http_exchange *hx, bytes in, size_t *ret_used, const struct h1_refusal **ret_refusal);
+bool exchange_body(struct http_exchange *hx, bytes in, size_t *ret_used,
+                   const struct h1_refusal **ret_refusal);
 void conn_refuse(struct conn *c, const struct h1_refusal *why); /* a plain answer of our own, then the end */
 extern const struct h1_refusal refusal_memory, refusal_timeout;
 
 /* http_server.c */
-void server_loop_left(struct server_loop *sl); /* a connection of this loop is closed */
+void server_loop_left(struct server_loop *sl);       /* a connection of this loop is closed */
 bool server_charge(struct http_server *s, size_t n); /* false: past the limit (charged all the same) */
 void server_discharge(struct http_server *s, size_t n);

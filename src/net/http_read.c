@@ -1,4 +1,6 @@
-/* From sockets to requests: the PROXY header, the TLS handshake, heads and bodies, the call of the handler. */
+/* From sockets to requests: the PROXY header, the TLS handshake, heads and bodies, the call of the handler.
+ */
+#include "base/log.h"
 #include "base/secure.h"
 #include "net/http_private.h"
 #include "net/proxy_proto.h"
@@ -21,7 +23,8 @@ static enum io conn_read(struct conn *c, void *p, size_t n, size_t *ret_n)
     return got == 0 ? IO_END : IO_DONE;
 }
 
-/* A client that asked waits for leave to send its body; one whose body is already here, or too large, does not get it. */
+/* A client that asked waits for leave to send its body; one whose body is already here, or too large, does
+ * not get it. */
 static void continue_send(struct conn *c, bool body_has_begun)
 {
     static const char words[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -55,7 +58,9 @@ static size_t head_step(struct conn *c, str in)
     if (c->started_ns == 0)
         c->started_ns = loop_now_ns(c->sl->loop);
     switch (h1_scan(&c->scan, in)) {
-    case H1_DONE: head_take(c, str_slice(in, 0, c->scan.head_bytes), c->scan.head_bytes < in.n); return c->scan.head_bytes;
+    case H1_DONE:
+        head_take(c, str_slice(in, 0, c->scan.head_bytes), c->scan.head_bytes < in.n);
+        return c->scan.head_bytes;
     case H1_BAD: conn_refuse(c, c->scan.refusal); return in.n;
     case H1_MORE: break;
     }
@@ -152,14 +157,19 @@ void conn_on_readable(struct conn *c)
 
 void conn_on_handshake(struct conn *c)
 {
-    static const char hint[] = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-    enum io io = tls_handshake(c->ssl);
+    static const char hint[] =
+        "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    const char *words = NULL;
+    enum io io = tls_handshake(c->ssl, &words);
     if (io == IO_WANT_READ || io == IO_WANT_WRITE) {
         conn_set_events(c, io == IO_WANT_READ ? EPOLLIN : EPOLLOUT);
         return;
     }
     if (io == IO_PLAIN_HTTP)
         (void)send(c->watch.fd, hint, sizeof hint - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (words)
+        log_info("http", "TLS handshake error", F_STR("address", ((str){c->address, c->address_bytes})),
+                 F_CSTR("error", words));
     if (io != IO_DONE) {
         conn_close(c);
         return;
@@ -177,7 +187,8 @@ static void set_low_water(int fd, size_t n)
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof value);
 }
 
-/* The header is looked at in the socket and taken out whole: behind it TLS may begin, and OpenSSL reads for itself. */
+/* The header is looked at in the socket and taken out whole: behind it TLS may begin, and OpenSSL reads for
+ * itself. */
 void conn_on_proxy(struct conn *c)
 {
     struct proxy_header h = {0};
@@ -197,10 +208,8 @@ void conn_on_proxy(struct conn *c)
         conn_close(c);
         return;
     }
-    if (h.has_address && !c->ignores_proxy_address) {
-        c->ip = h.source;
-        c->port = h.source_port;
-    }
+    if (h.has_address && !c->ignores_proxy_address)
+        conn_set_address(c, &h.source, h.source_port);
     set_low_water(fd, 1);
     conn_await_head(c);
     if (c->ssl)

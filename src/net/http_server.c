@@ -1,7 +1,8 @@
 /* The server: its parts on each loop, accepting, and the stop.
  *
- * A stop ends when `refs` is zero: one for each loop (dropped when it has stopped listening and has no connection left)
- * and one for each connection, also for those on their way from the loop that accepted them to the loop that serves them.
+ * A stop ends when `refs` is zero: one for each loop (dropped when it has stopped listening and has no
+ * connection left) and one for each connection, also for those on their way from the loop that accepted them
+ * to the loop that serves them.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -123,8 +124,8 @@ void http_server_stop(struct http_server *s, int64_t drain_ns, void (*done)(void
         loop_post(s->loops[i]->loop, &s->loops[i]->stop);
 }
 
-/* The loop with the fewest connections; this one, which counts the new connection already, if it is among them. Without
- * this the kernel's choice of a waiter would give one loop nearly all of them. */
+/* The loop with the fewest connections; this one, which counts the new connection already, if it is among
+ * them. Without this the kernel's choice of a waiter would give one loop nearly all of them. */
 static struct server_loop *server_loop_choose(struct server_loop *here)
 {
     struct http_server *s = here->server;
@@ -148,18 +149,19 @@ static void on_handover(struct loop *l, struct post *p)
 
 static void peer_read(struct conn *c, const struct sockaddr_storage *peer)
 {
+    uint16_t port;
     if (peer->ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
         c->peer_ip = ip_from_v4((const uint8_t *)&in->sin_addr);
-        c->port = ntohs(in->sin_port);
+        port = ntohs(in->sin_port);
     } else if (peer->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)peer;
         memcpy(c->peer_ip.p, &in->sin6_addr, sizeof c->peer_ip.p);
-        c->port = ntohs(in->sin6_port);
+        port = ntohs(in->sin6_port);
     } else {
         return;
     }
-    c->ip = c->peer_ip;
+    conn_set_address(c, &c->peer_ip, port);
     c->is_tcp = true;
 }
 
@@ -169,7 +171,8 @@ static bool peer_may_connect(struct conn *c)
     struct http_server *s = c->sl->server;
     if (!c->is_tcp)
         return true;
-    switch (proxy_policy_for(s->listener->proxy_protocol_behavior, s->proxy_ranges, s->n_proxy_ranges, &c->peer_ip)) {
+    switch (proxy_policy_for(s->listener->proxy_protocol_behavior, s->proxy_ranges, s->n_proxy_ranges,
+                             &c->peer_ip)) {
     case PROXY_POLICY_REFUSE: return false;
     case PROXY_POLICY_USE: c->state = CONN_PROXY; break;
     case PROXY_POLICY_IGNORE:
@@ -341,8 +344,8 @@ static struct error *server_open(struct arena *a, struct http_server *s, const s
     return NULL;
 }
 
-struct error *http_server_listen(struct arena *a, const struct config_listener *l, const struct http_server_config *c,
-                                 struct http_server **ret_server)
+struct error *http_server_listen(struct arena *a, const struct config_listener *l,
+                                 const struct http_server_config *c, struct http_server **ret_server)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL's socket writes know no MSG_NOSIGNAL */
     struct http_server *s = server_new(l, c);

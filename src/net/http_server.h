@@ -1,11 +1,11 @@
 /* http_server: HTTP/1.1 connections on loops. tcp or unix -> PROXY header -> TLS -> h1.
  *
- * One `struct exchange` is one request and its answer. The handler is called on the connection's loop once the whole
- * body is there; it must end every exchange with exactly one exchange_reply() on that loop, at once or later (from another thread: loop_post).
- * While an exchange is open its connection reads nothing more (pipelining one at a time). The peer may go away meanwhile: `gone`
- * is set, exchange_reply() still must be called and then just frees.
- * Memory: exchange.arena holds head and body; it is handed to the handler, wiped after the reply.
- * Source: docs/formats/http.md (the probe table), RFC 9110, RFC 9112.
+ * One `struct exchange` is one request and its answer. The handler is called on the connection's loop once
+ * the whole body is there; it must end every exchange with exactly one exchange_reply() on that loop, at once
+ * or later (from another thread: loop_post). While an exchange is open its connection reads nothing more
+ * (pipelining one at a time). The peer may go away meanwhile: `gone` is set, exchange_reply() still must be
+ * called and then just frees. Memory: exchange.arena holds head and body; it is handed to the handler, wiped
+ * after the reply. Source: docs/formats/http.md (the probe table), RFC 9110, RFC 9112.
  */
 #pragma once
 #include "base/arena.h"
@@ -19,8 +19,8 @@ enum { HTTP_HEAD_BYTES_MAX = 1024 * 1024, HTTP_HEADERS_MAX = 1000 };
 struct exchange {
     struct arena *arena;
     struct loop *loop;
-    str method;  /* any token, as sent */
-    str target;  /* as sent: path and query; absolute-form reduced to them */
+    str method; /* any token, as sent */
+    str target; /* as sent: path and query; absolute-form reduced to them */
     struct http_header *headers;
     size_t n_headers;
     bytes body;
@@ -30,10 +30,10 @@ struct exchange {
     bool is_tls;
     str remote_address; /* textual IP, or empty for a unix socket */
     int remote_port;
-    bytes client_cert_der; /* of the peer, unverified; empty if none. Points into the connection: valid until the reply */
+    bytes client_cert_der; /* of the peer; verified only if the listener requires that; empty if none */
     const struct config_listener *listener;
-    void *user;              /* the handler's own */
-    struct exchange *next;   /* the handler's own, for lists */
+    void *user;            /* the handler's own */
+    struct exchange *next; /* the handler's own, for lists */
 };
 
 /* All values of a header joined by ", "; empty if absent. Names without regard to case. */
@@ -62,12 +62,15 @@ struct http_server_config {
 };
 
 /* Binds and starts listening; connections are served once the loops run. Errors name the address. */
-struct error *http_server_listen(struct arena *a, const struct config_listener *l, const struct http_server_config *c,
-                                 struct http_server **ret_server) MUST_USE;
+struct error *http_server_listen(struct arena *a, const struct config_listener *l,
+                                 const struct http_server_config *c, struct http_server **ret_server)
+    MUST_USE;
 int http_server_port(const struct http_server *s); /* the real port when the configuration said :0 */
-/* Loads certificate and key again; connections made before live on. On error the old ones stay. Any thread. */
+/* Loads certificate and key again; connections made before live on. On error the old ones stay. Any thread.
+ */
 struct error *http_server_reload_tls(struct arena *a, struct http_server *s) MUST_USE;
-/* Stops accepting, lets open exchanges end for at most drain_ns, closes all, calls done(arg) on some loop. Any thread. */
+/* Stops accepting, lets open exchanges end for at most drain_ns, closes all, calls done(arg) on some loop.
+ * Any thread. */
 void http_server_stop(struct http_server *s, int64_t drain_ns, void (*done)(void *arg), void *arg);
 void http_server_free(struct http_server *s); /* after done, loops stopped or not using it */
 /* For tests and metrics: connections open now, and a running server whose connections are all idle. */

@@ -5,5 +5,6 @@
 struct peer_count;
 struct peer_count *peer_count_new(unsigned max);
 void peer_count_free(struct peer_count *p); /* NULL is fine */
-bool peer_count_add(struct peer_count *p, const struct ip_address *ip) MUST_USE; /* false: the address has its maximum */
+bool peer_count_add(struct peer_count *p, const struct ip_address *ip)
+    MUST_USE; /* false: the address has its maximum */
 void peer_count_remove(struct peer_count *p, const struct ip_address *ip);

@@ -23,7 +23,8 @@ static bool port_parse(str s, uint16_t *ret)
     return true;
 }
 
-/* "TCP4 source destination source-port destination-port" or "UNKNOWN …", behind "PROXY " and without the line end. */
+/* "TCP4 source destination source-port destination-port" or "UNKNOWN …", behind "PROXY " and without the line
+ * end. */
 static bool v1_parse(str line, struct proxy_header *h)
 {
     str family = word_take(&line);
@@ -39,8 +40,9 @@ static bool v1_parse(str line, struct proxy_header *h)
     uint16_t ignored_port;
     h->has_address = true;
     return ip_parse(source, &h->source) && ip_parse(destination, &ignored) &&
-           (str_index(source, ':') == source.n) == v4 && (str_index(destination, ':') == destination.n) == v4 &&
-           port_parse(source_port, &h->source_port) && port_parse(line, &ignored_port);
+           (str_index(source, ':') == source.n) == v4 &&
+           (str_index(destination, ':') == destination.n) == v4 && port_parse(source_port, &h->source_port) &&
+           port_parse(line, &ignored_port);
 }
 
 static enum proxy_verdict v1_find(bytes in, struct proxy_header *h)
@@ -55,7 +57,8 @@ static enum proxy_verdict v1_find(bytes in, struct proxy_header *h)
     return PROXY_FOUND;
 }
 
-/* Addresses as the version 2 header carries them: source, destination, ports; what follows are TLVs, skipped. */
+/* Addresses as the version 2 header carries them: source, destination, ports; what follows are TLVs, skipped.
+ */
 static bool v2_address(struct cursor body, unsigned family, struct proxy_header *h)
 {
     size_t n = family == 1 ? 4 : 16;
@@ -117,11 +120,12 @@ enum proxy_verdict proxy_parse(bytes in, struct proxy_header *ret_header)
 
 bool proxy_policy_is_known(str behavior)
 {
-    return behavior.n == 0 || str_eq(behavior, STR("use_always")) || str_eq(behavior, STR("allow_authorized")) ||
-           str_eq(behavior, STR("deny_unauthorized"));
+    return behavior.n == 0 || str_eq(behavior, STR("use_always")) ||
+           str_eq(behavior, STR("allow_authorized")) || str_eq(behavior, STR("deny_unauthorized"));
 }
 
-enum proxy_policy proxy_policy_for(str behavior, const struct ip_range *authorized, size_t n, const struct ip_address *peer)
+enum proxy_policy proxy_policy_for(str behavior, const struct ip_range *authorized, size_t n,
+                                   const struct ip_address *peer)
 {
     if (behavior.n == 0)
         return PROXY_POLICY_OFF;

@@ -54,7 +54,8 @@ static struct error *certificate_load(struct arena *a, SSL_CTX *c, const struct 
     if (SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM) == 1)
         return NULL;
     if (ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_X509) /* values or types differ */
-        return error_new(a, ERR_BAD_REQUEST, "error loading TLS cert: private key does not match public key (%s)",
+        return error_new(a, ERR_BAD_REQUEST,
+                         "error loading TLS cert: private key does not match public key (%s)",
                          library_words());
     return load_failed(a, "TLS cert", l->tls_key_file);
 }
@@ -161,10 +162,12 @@ struct error *tls_context_new(struct arena *a, const struct config_listener *l, 
         return error_new(a, ERR_INTERNAL, "TLS: %s", library_words());
     SSL_CTX_set_options(c, SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-    SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                            SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(c, 1); /* a record is one recv, not two */
     SSL_CTX_set_num_tickets(c, 1);
-    SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF); /* tickets only: no memory, and all loops share the context's key */
+    SSL_CTX_set_session_cache_mode(
+        c, SSL_SESS_CACHE_OFF); /* tickets only: no memory, and all loops share the context's key */
     SSL_CTX_set_session_id_context(c, session_context, sizeof session_context - 1);
     SSL_CTX_set_default_passwd_cb(c, no_passphrase);
     SSL_CTX_set_alpn_select_cb(c, choose_protocol, NULL);
@@ -199,16 +202,20 @@ static enum io outcome(SSL *s, int result)
     case SSL_ERROR_WANT_READ: io = IO_WANT_READ; break;
     case SSL_ERROR_WANT_WRITE: io = IO_WANT_WRITE; break;
     case SSL_ERROR_ZERO_RETURN: io = IO_END; break;
-    case SSL_ERROR_SSL: io = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST ? IO_PLAIN_HTTP : IO_FAILED; break;
+    case SSL_ERROR_SSL:
+        io = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST ? IO_PLAIN_HTTP : IO_FAILED;
+        break;
     default: io = IO_FAILED; break;
     }
     ERR_clear_error();
     return io;
 }
 
-enum io tls_handshake(SSL *s)
+enum io tls_handshake(SSL *s, const char **ret_words)
 {
-    return outcome(s, SSL_do_handshake(s));
+    int result = SSL_do_handshake(s);
+    *ret_words = result <= 0 ? ERR_reason_error_string(ERR_peek_error()) : NULL;
+    return outcome(s, result);
 }
 
 enum io tls_read(SSL *s, void *p, size_t n, size_t *ret_n)
@@ -229,7 +236,8 @@ bool tls_has_pending(const SSL *s)
 void tls_goodbye(SSL *s)
 {
     if (SSL_is_init_finished(s))
-        (void)SSL_shutdown(s); /* a full socket loses the alert; the peer then sees the end of the connection */
+        (void)SSL_shutdown(
+            s); /* a full socket loses the alert; the peer then sees the end of the connection */
     ERR_clear_error();
 }
 

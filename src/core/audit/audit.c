@@ -13,10 +13,11 @@ enum { LINE_BYTES_FIRST = 2048 };
 
 /* ---- making lines ---- */
 
-typedef void format_fn(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h, str client_id);
+typedef void format_fn(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h,
+                       str client_id);
 
-static bytes make_line(struct arena *a, struct audit_device *d, const struct audit_event *e, const struct audit_hashes *h,
-                       str client_id, format_fn *format)
+static bytes make_line(struct arena *a, struct audit_device *d, const struct audit_event *e,
+                       const struct audit_hashes *h, str client_id, format_fn *format)
 {
     struct audit_line l = {.device = d};
 
@@ -50,7 +51,8 @@ static struct audit_hashes make_hashes(struct arena *a, struct audit_device *d, 
     return h;
 }
 
-static void make(struct arena *a, struct audit_set *set, const struct audit_event *e, format_fn *format, struct audit_lines *ret)
+static void make(struct arena *a, struct audit_set *set, const struct audit_event *e, format_fn *format,
+                 struct audit_lines *ret)
 {
     const struct request *rq = e->rq;
     const struct audit_lines *before = e->request_lines;
@@ -70,12 +72,14 @@ static void make(struct arena *a, struct audit_set *set, const struct audit_even
         ret->lines[i] = make_line(a, set->devices[i], e, &ret->hashes[i], client_id, format);
 }
 
-void audit_make_request(struct arena *a, struct audit_set *set, const struct audit_event *e, struct audit_lines *ret)
+void audit_make_request(struct arena *a, struct audit_set *set, const struct audit_event *e,
+                        struct audit_lines *ret)
 {
     make(a, set, e, audit_format_request, ret);
 }
 
-void audit_make_response(struct arena *a, struct audit_set *set, const struct audit_event *e, struct audit_lines *ret)
+void audit_make_response(struct arena *a, struct audit_set *set, const struct audit_event *e,
+                         struct audit_lines *ret)
 {
     make(a, set, e, audit_format_response, ret);
 }
@@ -83,7 +87,8 @@ void audit_make_response(struct arena *a, struct audit_set *set, const struct au
 /* ---- writing ---- */
 
 /* False: a line was too large to be made. */
-static bool join(struct arena *scratch, const struct audit_lines *const *lines, size_t n, size_t device, bytes *ret)
+static bool join(struct arena *scratch, const struct audit_lines *const *lines, size_t n, size_t device,
+                 bytes *ret)
 {
     size_t total = 0, at = 0;
 
@@ -112,11 +117,13 @@ static bool device_write(struct arena *scratch, struct audit_device *d, bytes en
     const struct error *e = d->ops->write(d->handle, scratch, entries);
 
     if (e)
-        log_error("audit", "backend failed to log request", F_STR("backend", d->path), F_STR("error", error_log_text(scratch, e)));
+        log_error("audit", "backend failed to log request", F_STR("backend", d->path),
+                  F_STR("error", error_log_text(scratch, e)));
     return !e;
 }
 
-bool audit_write(struct arena *scratch, struct audit_set *set, const struct audit_lines *const *lines, size_t n)
+bool audit_write(struct arena *scratch, struct audit_set *set, const struct audit_lines *const *lines,
+                 size_t n)
 {
     bool taken = audit_set_is_empty(set) || n == 0;
 
@@ -159,7 +166,8 @@ static struct error *salt_of(struct view *v, struct arena *a, const struct json 
     return view_put(v, path, bytes_from_str(*ret));
 }
 
-static struct error *open_table(struct txn *t, struct arena *a, str name, struct audit_set **set, size_t *entries)
+static struct error *open_table(struct txn *t, struct arena *a, str name, struct audit_set **set,
+                                size_t *entries)
 {
     struct view core = txn_view(t, SPACE_CORE), salts = txn_view(t, SPACE_AUDIT);
     struct json *table, *list;

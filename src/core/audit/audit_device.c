@@ -17,7 +17,8 @@ static str option(const struct json *entry, const char *name, bool *ret_given)
 
 static struct error *bool_option(struct arena *a, const struct json *entry, const char *name, bool *ret)
 {
-    static const char *const words[] = {"0", "f", "F", "false", "FALSE", "False", "1", "t", "T", "true", "TRUE", "True"};
+    static const char *const words[] = {"0", "f", "F", "false", "FALSE", "False",
+                                        "1", "t", "T", "true",  "TRUE",  "True"};
     bool given;
     str text = option(entry, name, &given);
 

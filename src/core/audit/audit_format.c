@@ -141,8 +141,8 @@ static void put_issue_time(struct audit_line *l, int64_t ns)
 }
 
 /* `h`: hashes of the request's own token, or NULL; `results`: policy_results are shown. */
-static void put_auth(struct audit_line *l, const struct auth_shown *v, const struct audit_hashes *h, bool results,
-                     const struct acl_result *decision)
+static void put_auth(struct audit_line *l, const struct auth_shown *v, const struct audit_hashes *h,
+                     bool results, const struct acl_result *decision)
 {
     audit_open_object(l, STR("auth"));
     put_secret_member(l, STR("client_token"), v->client_token, false, h ? h->token : (str){0});
@@ -177,7 +177,8 @@ static void put_entry_auth(struct audit_line *l, const struct audit_event *e, co
 
         put_auth(l, &v, NULL, false, NULL);
     } else {
-        put_auth(l, &(struct auth_shown){.token_type = STR("default")}, NULL, e->decision || free_entry, e->decision);
+        put_auth(l, &(struct auth_shown){.token_type = STR("default")}, NULL, e->decision || free_entry,
+                 e->decision);
     }
 }
 
@@ -188,8 +189,8 @@ static bool is_write(enum op op)
     return op == OP_CREATE || op == OP_UPDATE;
 }
 
-/* The accessor is known from the existence check on, which is asked of writes whose token is good; in answers also when the
- * request came as far as its handler. */
+/* The accessor is known from the existence check on, which is asked of writes whose token is good; in answers
+ * also when the request came as far as its handler. */
 static bool knows_accessor(const struct audit_event *e)
 {
     const struct request *rq = e->rq;
@@ -206,7 +207,8 @@ static void put_mount(struct audit_line *l, const struct audit_event *e, str ver
 
     if (!m)
         return;
-    str version = m->engine ? str_from_cstr(m->engine->plugin_version) : json_get_str(m->entry, STR("running_plugin_version"));
+    str version = m->engine ? str_from_cstr(m->engine->plugin_version)
+                            : json_get_str(m->entry, STR("running_plugin_version"));
 
     audit_omit_str(l, STR("mount_point"), m->path);
     audit_omit_str(l, STR("mount_type"), m->type);
@@ -216,7 +218,8 @@ static void put_mount(struct audit_line *l, const struct audit_event *e, str ver
     audit_omit_str(l, STR("mount_class"), m->is_auth ? STR("auth") : STR("secret"));
 }
 
-static void put_request(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h, str client_id)
+static void put_request(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h,
+                        str client_id)
 {
     const struct request *rq = e->rq;
     struct audit_data how = {.hash_numbers = true};
@@ -231,8 +234,8 @@ static void put_request(struct audit_line *l, const struct audit_event *e, const
     audit_omit_str(l, STR("operation"), str_from_cstr(op_name(rq->op)));
     put_mount(l, e, STR("mount_running_version"));
     put_secret_member(l, STR("client_token"), rq->token ? rq->token->id : rq->client_token, false, h->token);
-    put_secret_member(l, STR("client_token_accessor"), rq->token ? rq->token->accessor : (str){0}, !l->device->hmac_accessor,
-                      h->accessor);
+    put_secret_member(l, STR("client_token_accessor"), rq->token ? rq->token->accessor : (str){0},
+                      !l->device->hmac_accessor, h->accessor);
     audit_put_key(l, STR("namespace"));
     buf_put_str(&l->out, STR("{\"id\":\"root\"}"));
     audit_omit_str(l, STR("path"), rq->path);
@@ -325,7 +328,8 @@ static void open_entry(struct audit_line *l, const struct audit_event *e, str ty
     audit_omit_str(l, STR("type"), type);
 }
 
-void audit_format_request(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h, str client_id)
+void audit_format_request(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h,
+                          str client_id)
 {
     open_entry(l, e, STR("request"));
     put_entry_auth(l, e, h);
@@ -335,7 +339,8 @@ void audit_format_request(struct audit_line *l, const struct audit_event *e, con
 }
 
 /* A plain refusal of a handler may repeat what was sent: it is shown as data.error, hashed, only. */
-void audit_format_response(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h, str client_id)
+void audit_format_response(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h,
+                           str client_id)
 {
     open_entry(l, e, STR("response"));
     put_entry_auth(l, e, h);

@@ -1,4 +1,5 @@
-/* audit_json: entries are written straight into the line's buffer; values inside data are hashed on the way. */
+/* audit_json: entries are written straight into the line's buffer; values inside data are hashed on the way.
+ */
 #include "core/audit/audit_private.h"
 
 #include <stdlib.h>
@@ -122,7 +123,8 @@ static bool is_plain_key(const struct audit_data *how, str key)
 static bool is_clients(const struct audit_data *how, str key)
 {
     for (const struct field *f = how->from; f && f->name; f++)
-        if ((f->type == FT_ANY || f->type == FT_MAP || f->type == FT_KV) && str_eq(str_from_cstr(f->name), key))
+        if ((f->type == FT_ANY || f->type == FT_MAP || f->type == FT_KV) &&
+            str_eq(str_from_cstr(f->name), key))
             return true;
     return false;
 }
@@ -138,7 +140,8 @@ static bool elided(const struct walk *w, str key, const struct json *v)
 {
     if (!w->top || !w->how->elide_lists)
         return false;
-    return (v->type == JSON_ARRAY && str_eq(key, STR("keys"))) || (v->type == JSON_OBJECT && str_eq(key, STR("key_info")));
+    return (v->type == JSON_ARRAY && str_eq(key, STR("keys"))) ||
+           (v->type == JSON_OBJECT && str_eq(key, STR("key_info")));
 }
 
 static void put_object(struct audit_line *l, const struct json *v, struct walk w)
@@ -153,7 +156,8 @@ static void put_object(struct audit_line *l, const struct json *v, struct walk w
         qsort(m, v->n, sizeof *m, by_key);
     buf_put_byte(&l->out, '{');
     for (uint32_t i = 0; i < v->n; i++) {
-        struct walk below = {w.how, is_plain_key(w.how, m[i]->key), w.numbers || (w.top && is_clients(w.how, m[i]->key)), false};
+        struct walk below = {w.how, is_plain_key(w.how, m[i]->key),
+                             w.numbers || (w.top && is_clients(w.how, m[i]->key)), false};
 
         if (i)
             buf_put_byte(&l->out, ',');

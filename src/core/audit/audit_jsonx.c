@@ -1,4 +1,5 @@
-/* audit_jsonx: the entry's JSON as XML: one element per value, the members of the entry itself without one around them. */
+/* audit_jsonx: the entry's JSON as XML: one element per value, the members of the entry itself without one
+ * around them. */
 #include "core/audit/audit_private.h"
 
 #include <stdlib.h>

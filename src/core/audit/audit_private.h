@@ -23,12 +23,14 @@ struct audit_set {
 };
 
 /* From a stored table entry and its salt. Errors are the API's texts. */
-struct error *audit_device_new(struct arena *a, const struct json *entry, str salt, struct audit_device **ret) MUST_USE;
+struct error *audit_device_new(struct arena *a, const struct json *entry, str salt, struct audit_device **ret)
+    MUST_USE;
 void audit_device_unref(struct audit_device *d);
 /* Sends the entry that shows whether a new device works. */
 struct error *audit_device_test(struct arena *a, struct audit_device *d, str id, int64_t time_ns) MUST_USE;
 
-/* A copy with one device more (its reference goes over; or NULL) and without the one at `without` (or empty). */
+/* A copy with one device more (its reference goes over; or NULL) and without the one at `without` (or empty).
+ */
 struct audit_set *audit_set_changed(const struct audit_set *s, struct audit_device *own_more, str without);
 struct audit_device *audit_set_find(const struct audit_set *s, str path); /* NULL: none */
 
@@ -36,8 +38,8 @@ enum { AUDIT_HASH_BYTES = 12 + 2 * HMAC_SHA256_BYTES };
 /* "hmac-sha256:" and 64 hex digits. */
 str audit_hash(struct arena *a, struct audit_device *d, str value);
 
-/* An entry on its way into a buffer. Members of the JSON object open last are added by audit_put_*; those named "omit" leave a
- * zero value out. */
+/* An entry on its way into a buffer. Members of the JSON object open last are added by audit_put_*; those
+ * named "omit" leave a zero value out. */
 struct audit_line {
     struct buf out;
     struct audit_device *device;
@@ -56,8 +58,9 @@ void audit_put_secret(struct audit_line *l, str value); /* hashed unless the dev
 struct audit_data {
     const str *plain_keys; /* audit_non_hmac_*_keys */
     size_t n_plain_keys;
-    bool hash_numbers;        /* all of them: they came from a client */
-    const struct field *from; /* else: those below a member that is one of these fields, which take any value; or NULL */
+    bool hash_numbers; /* all of them: they came from a client */
+    const struct field
+        *from; /* else: those below a member that is one of these fields, which take any value; or NULL */
     bool elide_lists;
 };
 void audit_put_data(struct audit_line *l, const struct json *object, const struct audit_data *how);
@@ -65,5 +68,7 @@ void audit_put_data(struct audit_line *l, const struct json *object, const struc
 /* An entry in JSON as jsonx. Source: docs/formats/audit.md. */
 void audit_put_jsonx(struct buf *out, struct arena *a, str entry);
 
-void audit_format_request(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h, str client_id);
-void audit_format_response(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h, str client_id);
+void audit_format_request(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h,
+                          str client_id);
+void audit_format_response(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h,
+                           str client_id);

@@ -1,4 +1,5 @@
-/* audit_routes: sys/audit and sys/audit-hash. Tables core/audit and core/local-audit: docs/formats/audit.md. */
+/* audit_routes: sys/audit and sys/audit-hash. Tables core/audit and core/local-audit: docs/formats/audit.md.
+ */
 #include "base/clock.h"
 #include "base/encode.h"
 #include "core/audit/audit_private.h"
@@ -141,7 +142,8 @@ static struct error *test_device(struct request *rq, const struct json *entry, s
     return audit_device_test(rq->arena, d, rng_uuid_str(rq->rng, rq->arena), clock_wall_ns(rq->clock));
 }
 
-/* The device is opened last of all that can fail, so that a run which is repeated has rarely touched the file. */
+/* The device is opened last of all that can fail, so that a run which is repeated has rarely touched the
+ * file. */
 static struct error *audit_enable(struct request *rq, struct response *rs)
 {
     struct view salts = txn_view(rq->txn, SPACE_AUDIT);

@@ -1,5 +1,6 @@
-/* acl: a policy set compiled for one question, asked once per request. Exact paths stand in a hash table; prefixes are sorted,
- * each with a link to the longest shorter one that begins it; segment rules are sorted by rank, so the first match wins. */
+/* acl: a policy set compiled for one question, asked once per request. Exact paths stand in a hash table;
+ * prefixes are sorted, each with a link to the longest shorter one that begins it; segment rules are sorted
+ * by rank, so the first match wins. */
 #include "core/policy/policy.h"
 
 #include <stdlib.h>
@@ -22,8 +23,8 @@ struct acl {
     struct object object;
     bool is_root;
     uint32_t n_exact, n_prefix, n_segments, slot_mask;
-    struct rule *rules;  /* exact, prefixes by path, segments by rank */
-    uint32_t *slots;     /* open addressing: index of an exact rule, NO_RULE: free */
+    struct rule *rules; /* exact, prefixes by path, segments by rank */
+    uint32_t *slots;    /* open addressing: index of an exact rule, NO_RULE: free */
     str *names;
 };
 
@@ -83,11 +84,13 @@ static int64_t shorter_ttl(int64_t a, int64_t b)
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-/* The rules of one path in order of their policies: deny wins, capabilities unite, wrapping limits are the smallest given. */
+/* The rules of one path in order of their policies: deny wins, capabilities unite, wrapping limits are the
+ * smallest given. */
 static struct rule merge(const struct source *s, size_t n)
 {
     const struct policy_rule *first = s[0].rule;
-    struct rule r = {.path = first->path, .prefix = first->prefix, .segments = first->segments, .parent = NO_RULE};
+    struct rule r = {
+        .path = first->path, .prefix = first->prefix, .segments = first->segments, .parent = NO_RULE};
     str left = r.path, segment;
 
     for (size_t i = 0; i < n && r.capabilities != CAP_DENY; i++) {
@@ -265,7 +268,8 @@ static const struct rule *find_exact(const struct acl *acl, str path)
     return NULL;
 }
 
-/* The greatest prefix not above `path` begins with every prefix of `path` that is in the set; its links lead to the longest. */
+/* The greatest prefix not above `path` begins with every prefix of `path` that is in the set; its links lead
+ * to the longest. */
 static const struct rule *find_prefix(const struct acl *acl, str path)
 {
     const struct rule *v = acl->rules + acl->n_exact;
@@ -295,7 +299,8 @@ static bool segments_match(const struct rule *r, str path)
         bool more = str_cut(left, '/', &segment, &left);
         bool more_path = str_cut(path, '/', &part, &path);
 
-        if (!str_eq(segment, STR("+")) && !str_eq(segment, part) && (more || !r->prefix || !str_starts(part, segment)))
+        if (!str_eq(segment, STR("+")) && !str_eq(segment, part) &&
+            (more || !r->prefix || !str_starts(part, segment)))
             return false;
         if (!more)
             return r->prefix || !more_path;
@@ -335,14 +340,15 @@ static int grant_bit(enum op op)
 
 void acl_decide(const struct acl *acl, enum op op, str path, struct acl_result *ret)
 {
-    _Static_assert(CAP_CREATE == 1 << 0 && CAP_READ == 1 << 1 && CAP_UPDATE == 1 << 2 && CAP_DELETE == 1 << 3 && CAP_LIST == 1 << 4 &&
-                       CAP_PATCH == 1 << 7,
+    _Static_assert(CAP_CREATE == 1 << 0 && CAP_READ == 1 << 1 && CAP_UPDATE == 1 << 2 &&
+                       CAP_DELETE == 1 << 3 && CAP_LIST == 1 << 4 && CAP_PATCH == 1 << 7,
                    "grant_bit");
     int bit = grant_bit(op);
 
     *ret = (struct acl_result){0};
     if (acl->is_root) {
-        *ret = (struct acl_result){.allowed = true, .is_root = true, .sudo = true, .granting = &root_name, .n_granting = 1};
+        *ret = (struct acl_result){
+            .allowed = true, .is_root = true, .sudo = true, .granting = &root_name, .n_granting = 1};
         return;
     }
     if (op == OP_HELP) {

@@ -1,6 +1,7 @@
-/* acl_cache: compiled policy sets by the names of their policies. A fixed table: a set that hashes onto another one takes its
- * place. An entry counts only while no policy has changed since before it was read (the version of sys/policy/), and policies
- * change in exclusive requests only, so a lane that sees unpublished writes never fills it with them. */
+/* acl_cache: compiled policy sets by the names of their policies. A fixed table: a set that hashes onto
+ * another one takes its place. An entry counts only while no policy has changed since before it was read (the
+ * version of sys/policy/), and policies change in exclusive requests only, so a lane that sees unpublished
+ * writes never fills it with them. */
 #include "base/mutex.h"
 #include "core/policy/policy.h"
 
@@ -68,7 +69,8 @@ static bool key_is(const struct entry *e, const str *names, size_t n, size_t key
     if (e->key_n != key_n)
         return false;
     for (size_t i = 0; i < n; i++) {
-        if ((size_t)(e->key + key_n - p) <= names[i].n || memcmp(p, names[i].p, names[i].n) != 0 || p[names[i].n] != '\n')
+        if ((size_t)(e->key + key_n - p) <= names[i].n || memcmp(p, names[i].p, names[i].n) != 0 ||
+            p[names[i].n] != '\n')
             return false;
         p += names[i].n + 1;
     }
@@ -80,7 +82,8 @@ static struct entry *entry_of(struct shard *s, uint64_t hash) REQUIRES(s->mutex)
     return &s->entries[hash / SHARDS % SHARD_ENTRIES];
 }
 
-static struct acl *lookup(struct shard *s, uint64_t hash, uint64_t version, const str *names, size_t n, size_t key_n)
+static struct acl *lookup(struct shard *s, uint64_t hash, uint64_t version, const str *names, size_t n,
+                          size_t key_n)
 {
     struct acl *found = NULL;
 
@@ -93,7 +96,8 @@ static struct acl *lookup(struct shard *s, uint64_t hash, uint64_t version, cons
     return found;
 }
 
-static void store(struct shard *s, uint64_t hash, uint64_t version, const str *names, size_t n, size_t key_n, struct acl *acl)
+static void store(struct shard *s, uint64_t hash, uint64_t version, const str *names, size_t n, size_t key_n,
+                  struct acl *acl)
 {
     char *key = malloc(key_n + 1), *p = key;
 

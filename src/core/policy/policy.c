@@ -1,4 +1,5 @@
-/* policy: from text to rules. The order of the checks is Vault's, because the first one that fails is the error. */
+/* policy: from text to rules. The order of the checks is Vault's, because the first one that fails is the
+ * error. */
 #include "core/policy/policy.h"
 
 #include "base/buf.h"
@@ -10,20 +11,23 @@ enum { ERROR_TEXT_MAX = 64 * 1024 };
 static const struct {
     const char *word;
     unsigned bits;
-} capability_words[] = {
-    {"create", CAP_CREATE}, {"read", CAP_READ}, {"update", CAP_UPDATE}, {"delete", CAP_DELETE},
-    {"list", CAP_LIST},     {"sudo", CAP_SUDO}, {"patch", CAP_PATCH},   {"deny", CAP_DENY},
-}, old_words[] = {
-    {"deny", CAP_DENY},
-    {"read", CAP_READ | CAP_LIST},
-    {"write", CAP_CREATE | CAP_READ | CAP_UPDATE | CAP_DELETE | CAP_LIST},
-    {"sudo", CAP_CREATE | CAP_READ | CAP_UPDATE | CAP_DELETE | CAP_LIST | CAP_SUDO},
+} capability_words[] =
+    {
+        {"create", CAP_CREATE}, {"read", CAP_READ}, {"update", CAP_UPDATE}, {"delete", CAP_DELETE},
+        {"list", CAP_LIST},     {"sudo", CAP_SUDO}, {"patch", CAP_PATCH},   {"deny", CAP_DENY},
+},
+  old_words[] = {
+      {"deny", CAP_DENY},
+      {"read", CAP_READ | CAP_LIST},
+      {"write", CAP_CREATE | CAP_READ | CAP_UPDATE | CAP_DELETE | CAP_LIST},
+      {"sudo", CAP_CREATE | CAP_READ | CAP_UPDATE | CAP_DELETE | CAP_LIST | CAP_SUDO},
 };
 
 /* ---- errors ---- */
 
 /* A block has no position of its own in HashiCorp's parser, and another type name. */
-static struct error *wrong_type(struct arena *a, const struct hcl_item *item, const struct hcl_value *v, const char *what)
+static struct error *wrong_type(struct arena *a, const struct hcl_item *item, const struct hcl_value *v,
+                                const char *what)
 {
     if (!item->assigned && item->value == v)
         return error_new(a, ERR_BAD_REQUEST, "At -: %s*ast.ObjectList", what);
@@ -31,14 +35,16 @@ static struct error *wrong_type(struct arena *a, const struct hcl_item *item, co
 }
 
 /* Errors of unknown keys are collected, those of one path each named with it. */
-static struct error *check_keys(struct arena *a, const char *before, const struct hcl_value *object, const char *const *known)
+static struct error *check_keys(struct arena *a, const char *before, const struct hcl_value *object,
+                                const char *const *known)
 {
     struct buf text;
     size_t n = 0;
 
     buf_init(&text, a, ERROR_TEXT_MAX);
     if (object->type != HCL_OBJECT)
-        return error_new(a, ERR_BAD_REQUEST, "%scannot check HCL keys of type %s", before, hcl_type_name(object));
+        return error_new(a, ERR_BAD_REQUEST, "%scannot check HCL keys of type %s", before,
+                         hcl_type_name(object));
     for (const struct hcl_item *i = object->first; i; i = i->next) {
         const char *const *k = known;
 
@@ -53,12 +59,14 @@ static struct error *check_keys(struct arena *a, const char *before, const struc
     }
     if (n == 0)
         return NULL;
-    return error_new(a, ERR_BAD_REQUEST, "%zu error%s occurred:%.*s\n\n", n, n == 1 ? "" : "s", PSTR(buf_str(&text)));
+    return error_new(a, ERR_BAD_REQUEST, "%zu error%s occurred:%.*s\n\n", n, n == 1 ? "" : "s",
+                     PSTR(buf_str(&text)));
 }
 
 /* ---- typed values ---- */
 
-static struct error *string_of(struct arena *a, const struct hcl_item *item, const struct hcl_value *v, const char *name, str *ret)
+static struct error *string_of(struct arena *a, const struct hcl_item *item, const struct hcl_value *v,
+                               const char *name, str *ret)
 {
     if (v->type == HCL_NULL)
         return NULL;
@@ -81,7 +89,8 @@ static struct error *check_strings(struct arena *a, const struct hcl_item *item,
         return hcl_error(a, v->pos, "unknown slice type: %s", hcl_type_name(v));
     for (size_t i = 0; i < v->n; i++)
         if (!hcl_str(v->items[i], &ignored))
-            return wrong_type(a, item, v->items[i], arena_fmt(a, "root.%s[%zu]: unknown type for string ", name, i).p);
+            return wrong_type(a, item, v->items[i],
+                              arena_fmt(a, "root.%s[%zu]: unknown type for string ", name, i).p);
     return NULL;
 }
 
@@ -92,7 +101,8 @@ static struct error *check_parameters(struct arena *a, const struct hcl_item *it
     if (v->type == HCL_NULL)
         return NULL;
     if (v->type != HCL_OBJECT)
-        return hcl_error(a, v->pos, "root.%.*s: not an object type for map (%s)", PSTR(item->keys[0].text), hcl_type_name(v));
+        return hcl_error(a, v->pos, "root.%.*s: not an object type for map (%s)", PSTR(item->keys[0].text),
+                         hcl_type_name(v));
     for (const struct hcl_item *i = v->first; i; i = i->next)
         if (i->value->type != HCL_LIST && i->value->type != HCL_OBJECT && i->value->type != HCL_NULL)
             return hcl_error(a, i->value->pos, "unknown slice type: %s", hcl_type_name(i->value));
@@ -106,13 +116,16 @@ static struct error *wrapping_ttl(struct arena *a, const struct hcl_item *item, 
 
     if (v->type == HCL_NULL)
         return NULL;
-    str text = v->type == HCL_FLOAT ? str_slice(v->text, 0, str_index(v->text, '.')) : v->text; /* fractions are cut */
+    str text = v->type == HCL_FLOAT ? str_slice(v->text, 0, str_index(v->text, '.'))
+                                    : v->text; /* fractions are cut */
 
     if (v->type == HCL_LIST || v->type == HCL_OBJECT || v->type == HCL_BOOL)
         e = error_new(a, ERR_BAD_REQUEST, "could not parse duration from input");
     else
         e = duration_parse(a, text, ret_ns);
-    return e ? error_new(a, ERR_BAD_REQUEST, "error parsing %.*s: %.*s", PSTR(item->keys[0].text), PSTR(e->text)) : NULL;
+    return e ? error_new(a, ERR_BAD_REQUEST, "error parsing %.*s: %.*s", PSTR(item->keys[0].text),
+                         PSTR(e->text))
+             : NULL;
 }
 
 /* ---- control_group ---- */
@@ -143,7 +156,8 @@ static struct error *check_factor(struct arena *a, const struct hcl_value *facto
 
     if (number && !hcl_int_from_str(number->value->text, &approvals))
         approvals = 0;
-    if (approvals <= 0 || (!has_elements(member(identity->value, "group_names")) && !has_elements(member(identity->value, "group_ids"))))
+    if (approvals <= 0 || (!has_elements(member(identity->value, "group_names")) &&
+                           !has_elements(member(identity->value, "group_ids"))))
         return error_new(a, ERR_BAD_REQUEST, "must provide more than one identity group and approvals > 0");
     return NULL;
 }
@@ -211,7 +225,8 @@ static struct error *read_item(struct arena *a, const struct hcl_item *i, struct
         b->max_ttl = i;
     else if (str_eq(key, STR("control_group"))) {
         if (i->value->type != HCL_OBJECT)
-            return hcl_error(a, i->value->pos, "root.control_group: not an object type for struct (%s)", hcl_type_name(i->value));
+            return hcl_error(a, i->value->pos, "root.control_group: not an object type for struct (%s)",
+                             hcl_type_name(i->value));
         b->control_group = i;
     }
     return NULL;
@@ -225,7 +240,8 @@ static struct error *capabilities_of(struct arena *a, str path, const struct blo
         if (str_eq(b->old_policy, str_from_cstr(old_words[i].word)))
             old = old_words[i].bits;
     if (b->old_policy.n && !old)
-        return error_new(a, ERR_BAD_REQUEST, "path \"%.*s\": invalid policy \"%.*s\"", PSTR(path), PSTR(b->old_policy));
+        return error_new(a, ERR_BAD_REQUEST, "path \"%.*s\": invalid policy \"%.*s\"", PSTR(path),
+                         PSTR(b->old_policy));
     for (size_t i = 0; old != CAP_DENY && i < b->capabilities.n; i++) {
         str word = b->capabilities.v[i];
         unsigned bit = 0;
@@ -234,7 +250,8 @@ static struct error *capabilities_of(struct arena *a, str path, const struct blo
             if (str_eq(word, str_from_cstr(capability_words[k].word)))
                 bit = capability_words[k].bits;
         if (!bit)
-            return error_new(a, ERR_BAD_REQUEST, "path \"%.*s\": invalid capability \"%.*s\"", PSTR(path), PSTR(word));
+            return error_new(a, ERR_BAD_REQUEST, "path \"%.*s\": invalid capability \"%.*s\"", PSTR(path),
+                             PSTR(word));
         bits |= bit;
         if (bit == CAP_DENY)
             break;
@@ -272,7 +289,8 @@ static struct error *check_template(struct arena *a, str path, bool *ret_templat
         size_t end = str_find(inner, STR("}}"));
 
         if (close < open || end == inner.n || str_find(str_slice(inner, 0, end), STR("{{")) < end)
-            return error_new(a, ERR_BAD_REQUEST, "failed to validate policy templating: unbalanced templating characters");
+            return error_new(a, ERR_BAD_REQUEST,
+                             "failed to validate policy templating: unbalanced templating characters");
         *ret_templated = true;
         left = str_from(inner, end + 2);
     }
@@ -284,7 +302,8 @@ static struct error *shape_of(struct arena *a, str path, struct policy_rule *r)
     if (str_starts(path, STR("/")))
         path = str_from(path, 1);
     if (str_find(path, STR("+*")) < path.n)
-        return error_new(a, ERR_BAD_REQUEST, "path \"%.*s\": invalid use of wildcards ('+*' is forbidden)", PSTR(path));
+        return error_new(a, ERR_BAD_REQUEST, "path \"%.*s\": invalid use of wildcards ('+*' is forbidden)",
+                         PSTR(path));
     r->segments = str_eq(path, STR("+")) || str_starts(path, STR("+/")) || str_find(path, STR("/+")) < path.n;
     r->prefix = str_ends(path, STR("*"));
     r->path = str_slice(path, 0, path.n - r->prefix);
@@ -293,8 +312,17 @@ static struct error *shape_of(struct arena *a, str path, struct policy_rule *r)
 
 static struct error *parse_path(struct arena *a, const struct hcl_item *item, struct policy_rule *r)
 {
-    static const char *const known[] = {"comment",          "policy",           "capabilities", "allowed_parameters", "denied_parameters",
-                                        "required_parameters", "min_wrapping_ttl", "max_wrapping_ttl", "mfa_methods", "control_group", NULL};
+    static const char *const known[] = {"comment",
+                                        "policy",
+                                        "capabilities",
+                                        "allowed_parameters",
+                                        "denied_parameters",
+                                        "required_parameters",
+                                        "min_wrapping_ttl",
+                                        "max_wrapping_ttl",
+                                        "mfa_methods",
+                                        "control_group",
+                                        NULL};
     str path = item->keys[item->n_keys > 1].text;
     const char *before = arena_fmt(a, "path \"%.*s\": ", PSTR(path)).p;
     struct block b = {0};

@@ -1,24 +1,32 @@
 /* policy: the text of policies, their compiled form, and the decision.
  *
  * Text: HCL or JSON, docs/formats/policy.md; stored and returned verbatim (sys/policy/NAME).
- * A compiled acl is immutable and reference-counted; it is kept per policy set and dies with its policies (space version).
- * Threads: any.
+ * A compiled acl is immutable and reference-counted; it is kept per policy set and dies with its policies
+ * (space version). Threads: any.
  */
 #pragma once
 #include "core/engine.h"
 
 enum capability {
-    CAP_CREATE = 1, CAP_READ = 2, CAP_UPDATE = 4, CAP_DELETE = 8, CAP_LIST = 16, CAP_SUDO = 32, CAP_DENY = 64, CAP_PATCH = 128,
+    CAP_CREATE = 1,
+    CAP_READ = 2,
+    CAP_UPDATE = 4,
+    CAP_DELETE = 8,
+    CAP_LIST = 16,
+    CAP_SUDO = 32,
+    CAP_DENY = 64,
+    CAP_PATCH = 128,
 };
 
-struct policy_rule { /* one path block */
-    str path;           /* without the trailing '*' */
-    bool prefix;        /* it had one */
-    bool segments;      /* has a '+' segment */
-    bool templated;     /* names an identity: skipped by acl_compile */
-    unsigned capabilities; /* CAP_DENY alone when denied */
+struct policy_rule {                                  /* one path block */
+    str path;                                         /* without the trailing '*' */
+    bool prefix;                                      /* it had one */
+    bool segments;                                    /* has a '+' segment */
+    bool templated;                                   /* names an identity: skipped by acl_compile */
+    unsigned capabilities;                            /* CAP_DENY alone when denied */
     int64_t min_wrapping_ttl_ns, max_wrapping_ttl_ns; /* 0: none */
-    /* allowed_, denied_, required_parameters, mfa_methods and control_group are checked for errors and have no effect */
+    /* allowed_, denied_, required_parameters, mfa_methods and control_group are checked for errors and have
+     * no effect */
 };
 
 struct policy {
@@ -42,28 +50,33 @@ void acl_unref(struct acl *a);
 struct acl_result {
     bool allowed, is_root, sudo; /* sudo: the path carries the sudo capability (root: true) */
     unsigned capabilities;
-    const str *granting; /* names of the policies that carry the deciding rule; for audit; live as long as the acl */
+    const str *
+        granting; /* names of the policies that carry the deciding rule; for audit; live as long as the acl */
     size_t n_granting;
     int64_t min_wrapping_ttl_ns, max_wrapping_ttl_ns; /* of the rule; 0: none */
 };
-/* The decision for `op` on the exact bytes that are routed. OP_HELP is always allowed, as Vault does. No allocation.
- * Matching: the exact path (for OP_LIST also without its trailing '/'); else of the prefix and segment rules that match the one
- * whose first wildcard comes last, then one that does not end in '*', with fewer '+', longer, greater by bytes. */
+/* The decision for `op` on the exact bytes that are routed. OP_HELP is always allowed, as Vault does. No
+ * allocation. Matching: the exact path (for OP_LIST also without its trailing '/'); else of the prefix and
+ * segment rules that match the one whose first wildcard comes last, then one that does not end in '*', with
+ * fewer '+', longer, greater by bytes. */
 void acl_decide(const struct acl *acl, enum op op, str path, struct acl_result *ret);
 
-/* Does an answer wrapped for `wrap_ttl_ns` (0: not wrapped) keep within the rule's bounds? Asked besides `allowed`. */
+/* Does an answer wrapped for `wrap_ttl_ns` (0: not wrapped) keep within the rule's bounds? Asked besides
+ * `allowed`. */
 bool acl_result_allows_wrapping(const struct acl_result *r, int64_t wrap_ttl_ns);
 
-/* The set of a token: default, root … from storage (view of SPACE_POLICY) or the cache of compiled sets. Missing policies
- * are skipped. WOULD_BLOCK passes. The reference is held by the request's arena. */
+/* The set of a token: default, root … from storage (view of SPACE_POLICY) or the cache of compiled sets.
+ * Missing policies are skipped. WOULD_BLOCK passes. The reference is held by the request's arena. */
 struct acl_cache;
 struct acl_cache *acl_cache_new(void);
 void acl_cache_free(struct acl_cache *c);
 struct error *acl_for(struct request *rq, const str *names, size_t n, const struct acl **ret) MUST_USE;
 struct acl_cache *active_acl_cache(struct active *a); /* core's */
 
-/* At activation: default, response-wrapping, control-group are written if missing (the latter two set back if changed). */
+/* At activation: default, response-wrapping, control-group are written if missing (the latter two set back if
+ * changed). */
 struct error *policy_open(struct txn *t, struct arena *a) MUST_USE;
 
-/* The policies' own routes, relative to sys/: policy, policy/{name...}, policies/acl, policies/acl/{name...}, … */
+/* The policies' own routes, relative to sys/: policy, policy/{name...}, policies/acl, policies/acl/{name...},
+ * … */
 extern const struct route policy_routes[];

@@ -1,8 +1,10 @@
-/* policy_store: the policies of a server: stored entries, the built-in ones, and the routes below sys/policy and sys/policies. */
+/* policy_store: the policies of a server: stored entries, the built-in ones, and the routes below sys/policy
+ * and sys/policies. */
 #include "base/encode.h"
 #include "core/policy/policy.h"
 
-/* What every token may do unless it is made without: look at itself and its leases, use its cubbyhole and wrapping. */
+/* What every token may do unless it is made without: look at itself and its leases, use its cubbyhole and
+ * wrapping. */
 static const char default_text[] =
     "\n# What a token may do with itself\n"
     "path \"auth/token/lookup-self\" {\n    capabilities = [\"read\"]\n}\n"
@@ -33,15 +35,19 @@ static const char default_text[] =
     "path \"identity/oidc/provider/+/authorize\" {\n    capabilities = [\"read\", \"update\"]\n}\n";
 
 /* What a token of a wrapped answer may do, and one of a control group. */
-static const char wrapping_text[] = "path \"cubbyhole/response\" {\n    capabilities = [\"create\", \"read\"]\n}\n"
-                                    "path \"sys/wrapping/unwrap\" {\n    capabilities = [\"update\"]\n}\n";
-static const char control_text[] = "path \"cubbyhole/control-group\" {\n    capabilities = [\"create\", \"read\", \"update\"]\n}\n"
-                                   "path \"sys/wrapping/unwrap\" {\n    capabilities = [\"update\"]\n}\n";
+static const char wrapping_text[] =
+    "path \"cubbyhole/response\" {\n    capabilities = [\"create\", \"read\"]\n}\n"
+    "path \"sys/wrapping/unwrap\" {\n    capabilities = [\"update\"]\n}\n";
+static const char control_text[] =
+    "path \"cubbyhole/control-group\" {\n    capabilities = [\"create\", \"read\", \"update\"]\n}\n"
+    "path \"sys/wrapping/unwrap\" {\n    capabilities = [\"update\"]\n}\n";
 
 static const struct {
     const char *name, *text;
     bool fixed; /* set back at opening, can't be written or deleted, not listed */
-} built_in[] = {{"default", default_text, false}, {"response-wrapping", wrapping_text, true}, {"control-group", control_text, true}};
+} built_in[] = {{"default", default_text, false},
+                {"response-wrapping", wrapping_text, true},
+                {"control-group", control_text, true}};
 
 static bool is_hidden(str name)
 {

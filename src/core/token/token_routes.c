@@ -97,21 +97,30 @@ static struct error *lookup_accessor(struct request *rq, struct response *rs)
     return show(rq, rs, te, (str){0});
 }
 
+/* There may be very many: what is read for one is given back before the next. */
 static struct error *accessor_list(struct request *rq, struct response *rs)
 {
+    enum { TEXT_MAX = 64 };
     struct view v = txn_view(rq->txn, SPACE_TOKEN);
     str *names;
     size_t n, found = 0;
 
     TRY(view_list(&v, STR("accessor/"), &names, &n));
+    char *text = arena_alloc(rq->arena, n * TEXT_MAX);
+
     for (size_t i = 0; i < n; i++) {
+        struct arena_mark mark = arena_mark(rq->arena);
         struct json *j;
 
         TRY(view_get_json(&v, arena_join(rq->arena, STR("accessor/"), names[i]), &j));
         str accessor = member_str(j, "accessor_id");
 
-        if (accessor.n)
-            names[found++] = accessor;
+        if (accessor.n > 0 && accessor.n <= TEXT_MAX) {
+            memcpy(text + found * TEXT_MAX, accessor.p, accessor.n);
+            names[found] = (str){text + found * TEXT_MAX, accessor.n};
+            found++;
+        }
+        arena_reset_to(rq->arena, mark);
     }
     return response_list(rq, rs, names, found);
 }

@@ -159,17 +159,25 @@ static struct error *revoke_spent(struct request *rq, struct response *rs)
     return done ? NULL : response_again(rs);
 }
 
+static void spent_free(void *arg)
+{
+    struct spent *s = arg;
+
+    wipe(s->id, s->n);
+    free(s);
+}
+
 static void spent_revoked(const struct error *e, void *arg)
 {
     if (e) /* it stays dead; the end of its lease tries again */
         log_warn("token", "cannot revoke a token whose uses are spent", F_STR("error", e->text));
-    free(arg);
+    spent_free(arg);
 }
 
 static void on_spent(struct active *a, void *arg)
 {
     if (!internal_submit(a, revoke_spent, arg, spent_revoked))
-        free(arg);
+        spent_free(arg);
 }
 
 struct error *token_use(struct request *rq, const struct token_entry *te)
@@ -193,7 +201,7 @@ struct error *token_use(struct request *rq, const struct token_entry *te)
             die("out of memory");
         s->n = te->id.n;
         memcpy(s->id, te->id.p, te->id.n);
-        txn_on_commit(rq->txn, on_spent, free, s);
+        txn_on_commit(rq->txn, on_spent, spent_free, s);
     }
     txn_keep(rq->txn);
     return NULL;
