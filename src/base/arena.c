@@ -10,6 +10,7 @@
  */
 #include "base/arena.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 
 #include <assert.h>
@@ -82,6 +83,13 @@ static size_t round_up(size_t n)
     return n ? (n + ALIGN - 1) & ~(size_t)(ALIGN - 1) : ALIGN;
 }
 
+static void wipe_used(void *p, size_t n)
+{
+    UNPOISON(p, n);
+    if (!FAULT(FAULT_DEFECT_ARENA_UNWIPED))
+        explicit_bzero(p, n);
+}
+
 static struct block *block_calloc(size_t data_bytes)
 {
     struct block *b;
@@ -121,8 +129,7 @@ static struct block *block_get(void)
 /* Takes a block back whose first `used` bytes of data were in use. */
 static void block_put(struct block *b, size_t used)
 {
-    UNPOISON(block_data(b), used);
-    explicit_bzero(block_data(b), used);
+    wipe_used(block_data(b), used);
     if (cache.count >= CACHE_MAX) {
         UNPOISON(block_data(b), ARENA_BLOCK_BYTES - sizeof(*b));
         free(b);
@@ -141,8 +148,7 @@ static void block_put(struct block *b, size_t used)
 
 static void big_free(struct block *b)
 {
-    UNPOISON(block_data(b), b->n);
-    explicit_bzero(block_data(b), b->n);
+    wipe_used(block_data(b), b->n);
     free(b);
 }
 
@@ -311,8 +317,7 @@ void arena_reset_to(struct arena *a, struct arena_mark mark)
     }
     uint8_t *from = block_data(a->block) + mark.used;
     assert(from <= a->next);
-    UNPOISON(from, a->next - from);
-    explicit_bzero(from, (size_t)(a->next - from));
+    wipe_used(from, (size_t)(a->next - from));
     a->next = from;
     POISON(a->next, a->end - a->next);
     a->total_bytes = mark.total_bytes;

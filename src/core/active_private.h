@@ -22,6 +22,7 @@
 
 struct lane;
 struct ha;
+struct move;
 
 struct opened { /* from unseal to seal; reference-counted: core and active */
     struct barrier *barrier;
@@ -54,6 +55,8 @@ struct active {
     struct mutex spaces_mutex;
     _Atomic(struct snapshot *) snapshot;
     struct snapshot *snapshots; /* commit thread */
+    struct mutex moves_mutex;
+    struct move *moves; /* lock: moves_mutex; remount.c */
     struct token_state *tokens;
     struct lease_manager *leases;
     struct acl_cache *acls;
@@ -150,3 +153,4 @@ void ha_start(struct ha *ha);              /* unsealed: contend for the lock */
 void ha_stop(struct ha *ha);               /* sealed: stop contending */
 void ha_free(struct ha *ha);
 struct error *core_control_seal(struct core *c, struct arena *a, void *arg) MUST_USE; /* response.control of sys/seal */
+void moves_free(struct active *a); /* sys/remount.c */

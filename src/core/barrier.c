@@ -15,7 +15,6 @@ enum {
     RECORD_NONCE_AT = 5,
     RECORD_CLEAR_AT = 17,
     RECORD_VERSION = 2,
-    KEYRING_TERM = 1, /* the term field of the keyring's own record, always */
     TERMS_MAX = 4096,
     GUARD_SLOTS = 16,
 };
@@ -260,16 +259,31 @@ void barrier_free(struct barrier *b)
     free(b);
 }
 
-static struct json *term_to_json(struct arena *a, const struct term *t, uint64_t encryptions)
+/* The key object as it was read, or a new one. */
+static struct json *stored_key(struct arena *a, const struct json *stored_keys, uint32_t number)
 {
+    for (uint32_t i = 0; stored_keys && i < stored_keys->n; i++)
+        if (json_get_int(stored_keys->items[i], STR("Term")) == number) {
+            stored_keys->items[i]->ordered = true;
+            return stored_keys->items[i];
+        }
     struct json *o = json_object_ordered(a);
 
-    json_set_int(a, o, STR("Term"), t->number);
+    json_set_int(a, o, STR("Term"), number);
     json_set_int(a, o, STR("Version"), 1);
+    return o;
+}
+
+static struct json *term_to_json(struct arena *a, const struct json *stored_keys, const struct term *t, uint64_t encryptions)
+{
+    struct json *o = stored_key(a, stored_keys, t->number);
+
     json_set_str(a, o, STR("Value"), base64_encode(a, secret_reveal(t->value)));
     json_set_str(a, o, STR("InstallTime"), time_format(a, t->install_time_ns));
     if (encryptions > 0)
         json_set_int(a, o, STR("encryptions"), (int64_t)encryptions);
+    else
+        json_unset(o, STR("encryptions"));
     return o;
 }
 
@@ -284,7 +298,7 @@ static struct json *keyring_to_json(struct barrier *b, struct arena *a)
         root = json_object_ordered(a);
     json_set_str(a, root, STR("MasterKey"), base64_encode(a, secret_reveal(b->root_key)));
     for (uint32_t i = 0; i < atomic_load(&b->n_terms); i++)
-        json_append(a, keys, term_to_json(a, &b->terms[i], i == active ? barrier_status(b).encryptions : 0));
+        json_append(a, keys, term_to_json(a, json_get(root, STR("Keys")), &b->terms[i], i == active ? barrier_status(b).encryptions : 0));
     json_set(a, root, STR("Keys"), keys);
     if (!json_get(root, STR("RotationConfig"))) {
         struct json *rotation = json_object_ordered(a);

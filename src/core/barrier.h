@@ -9,7 +9,11 @@
 #include "base/rand.h"
 #include "base/secure.h"
 
-enum { BARRIER_OVERHEAD_BYTES = 33, BARRIER_KEY_BYTES = 32 };
+enum {
+    BARRIER_OVERHEAD_BYTES = 33,
+    BARRIER_KEY_BYTES = 32,
+    KEYRING_TERM = 1, /* the term field of the keyring's own record, always */
+};
 struct barrier;
 
 enum barrier_result { BARRIER_OK, BARRIER_CLOSED, BARRIER_DAMAGED };

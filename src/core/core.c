@@ -164,6 +164,7 @@ struct active *active_build(struct core *c, struct opened *o, struct storage_loc
     a->lock = own_lock;
     a->fence.lock = own_lock;
     mutex_init(&a->spaces_mutex);
+    mutex_init(&a->moves_mutex);
     for (int i = 0; i < SPACE_CORE_COUNT_; i++)
         a->core_spaces[i].prefix = str_from_cstr(space_prefixes[i]);
     bool cached = !c->config.config->disable_cache;
@@ -195,6 +196,8 @@ void active_destroy(struct active *a)
         free(s);
     }
     mutex_done(&a->spaces_mutex);
+    moves_free(a);
+    mutex_done(&a->moves_mutex);
     if (a->lock)
         a->core->config.storage->ops->lock_release(a->lock);
     opened_unref(a->opened);
@@ -331,6 +334,7 @@ struct error *core_activate(struct core *c, struct arena *err, struct storage_lo
     /* the counters of this parity must be free of the generation before the last: its holders have deadlines */
     for (reap_zombies(c); c->zombies && holders(c, atomic_load(&c->generation) & 1) > 0; reap_zombies(c))
         sched_yield();
+    reap_zombies(c); /* the last of them may have left between the look and the count */
     struct active *a = active_build(c, c->opened, own_lock);
     struct error *e = active_open(a, err);
 
@@ -404,7 +408,9 @@ static void rebuild(struct core *c)
     struct error *e = NULL;
 
     c->rebuild = false;
-    if (!c->config.storage_config) {
+    if (atomic_load(&c->active)) {
+        /* sealed and unsealed meanwhile, and in use: its next failure asks for this again */
+    } else if (!c->config.storage_config) {
         seal_now(c);
     } else if (core_state(c) >= CORE_STANDBY) {
         storage_close(c->config.storage);

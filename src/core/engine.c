@@ -1,6 +1,8 @@
 /* engine: what handlers call: typed fields of the request, the answer, errors. */
 #include "core/engine.h"
 
+#include "base/log.h"
+
 #include <assert.h>
 #include <stdarg.h>
 
@@ -18,8 +20,7 @@ static const struct field_value *find(const struct request *rq, const char *name
     for (size_t i = 0; i < rq->n_fields; i++)
         if (strcmp(rq->fields[i].field->name, name) == 0)
             return &rq->fields[i];
-    assert(!"a handler asks for a field that its route does not have");
-    __builtin_unreachable();
+    die("a handler asks for the field %s, which its route does not have", name);
 }
 
 static const struct field_value *find_typed(const struct request *rq, const char *name, unsigned types)

@@ -14,7 +14,10 @@ struct ha {
     struct cond changed;
     bool contend; /* lock: mutex */
     bool quit;    /* lock: mutex */
-    bool busy;    /* lock: mutex; a lock was won and is with the control thread */
+    bool busy;    /* lock: mutex; a lock was won: the control thread will look at it, or the active object has it */
+    bool won;     /* lock: mutex; the control thread has yet to look at it */
+    bool lost;    /* lock: mutex; the lock won last is gone, perhaps before the control thread heard of it */
+    bool pause;   /* lock: mutex; the last promotion failed: not at once again */
     char value[UUID_TEXT_BYTES];
 };
 
@@ -34,12 +37,23 @@ static void post_new(struct ha *ha, struct storage_lock *lock, void (*fn)(struct
     loop_post(ha->core->control, &p->post);
 }
 
-static void set_busy(struct ha *ha, bool busy)
+static void set_busy(struct ha *ha, bool busy, bool pause)
 {
     mutex_lock(&ha->mutex);
     ha->busy = busy;
+    ha->won = false;
+    ha->pause = pause;
     cond_broadcast(&ha->changed);
     mutex_unlock(&ha->mutex);
+}
+
+static bool was_lost(struct ha *ha)
+{
+    mutex_lock(&ha->mutex);
+    bool lost = ha->lost;
+
+    mutex_unlock(&ha->mutex);
+    return lost;
 }
 
 static void lost_posted(struct loop *l, struct post *post)
@@ -53,14 +67,19 @@ static void lost_posted(struct loop *l, struct post *post)
         log_warn("core", "leadership lost, stopping active operation");
         core_set_state(c, CORE_STANDBY);
         core_deactivate(c);
-        set_busy(p->ha, false);
+        set_busy(p->ha, false, false);
     }
     free(p);
 }
 
 static void lost(void *arg)
 {
-    post_new(arg, NULL, lost_posted);
+    struct ha *ha = arg;
+
+    mutex_lock(&ha->mutex);
+    ha->lost = true;
+    mutex_unlock(&ha->mutex);
+    post_new(ha, NULL, lost_posted);
 }
 
 static void won_posted(struct loop *l, struct post *post)
@@ -70,13 +89,14 @@ static void won_posted(struct loop *l, struct post *post)
     struct arena *err = arena_new(0);
 
     (void)l;
-    if (core_state(c) != CORE_STANDBY) {
+    if (core_state(c) != CORE_STANDBY || was_lost(p->ha)) {
         c->config.storage->ops->lock_release(p->lock);
-        set_busy(p->ha, false);
+        set_busy(p->ha, false, false);
     } else {
         log_info("core", "acquired lock, enabling active operation");
-        if (core_activate(c, err, p->lock))
-            set_busy(p->ha, false); /* logged there; the lock went with it, others may try */
+        struct error *e = core_activate(c, err, p->lock);
+
+        set_busy(p->ha, !e, e != NULL); /* logged there; the lock went with it, others may try */
     }
     arena_free(err);
     free(p);
@@ -93,7 +113,12 @@ static void ha_main(void *arg)
             cond_wait(&ha->changed, &ha->mutex);
             continue;
         }
-        ha->busy = true;
+        if (ha->pause) {
+            ha->pause = false;
+            (void)cond_wait_ns(&ha->changed, &ha->mutex, RETRY_NS); /* woken early by stop: looked at again */
+            continue;
+        }
+        ha->lost = false;
         mutex_unlock(&ha->mutex);
         struct arena *a = arena_new(0);
         struct storage_lock *lock = NULL;
@@ -102,16 +127,15 @@ static void ha_main(void *arg)
 
         if (e)
             log_error("core", "failed to acquire lock", F_STR("error", error_log_text(a, e)));
-        else if (lock)
-            post_new(ha, lock, won_posted);
         bool failed = e != NULL;
 
         arena_free(a);
         mutex_lock(&ha->mutex);
-        if (!lock)
-            ha->busy = false;
-        if (failed)
-            (void)cond_wait_ns(&ha->changed, &ha->mutex, RETRY_NS); /* woken early by stop: looked at above */
+        ha->pause = failed;
+        if (lock) {
+            ha->busy = ha->won = true;
+            post_new(ha, lock, won_posted);
+        }
     }
     mutex_unlock(&ha->mutex);
 }
@@ -135,7 +159,7 @@ void ha_start(struct ha *ha)
     log_info("core", "entering standby mode");
     mutex_lock(&ha->mutex);
     ha->contend = true;
-    if (!atomic_load(&ha->core->active))
+    if (!atomic_load(&ha->core->active) && !ha->won)
         ha->busy = false;
     cond_broadcast(&ha->changed);
     mutex_unlock(&ha->mutex);

@@ -94,8 +94,6 @@ static void find_route(struct request *rq)
     rq->view = ARENA_NEW(rq->arena, struct view);
     *rq->view = txn_mount_view(rq->txn, m);
     rq->route = route_match(m->routes, rq->rel, rq->params);
-    if (!rq->route && rq->op == OP_LIST && str_ends(rq->rel, STR("/")))
-        rq->route = route_match(m->routes, str_slice(rq->rel, 0, rq->rel.n - 1), rq->params);
 }
 
 static bool op_writes(enum op op)
@@ -246,7 +244,7 @@ void call_run(struct call_state *cs, enum txn_mode mode)
         cs->call->error = run_api(cs);
     if (cs->txn.stop != TXN_GO)
         return;
-    if ((mode == TXN_LOOP || mode == TXN_POOL) && !txn_reads_are_consistent(&cs->txn)) {
+    if (!cs->internal_fn && (mode == TXN_LOOP || mode == TXN_POOL) && !txn_reads_are_consistent(&cs->txn)) {
         cs->loop_runs++;
         cs->txn.stop = cs->loop_runs < CALL_LOOP_RUNS_MAX ? TXN_WOULD_BLOCK : TXN_WANTS_LANE;
         return;

@@ -489,7 +489,9 @@ static void commit_failed(struct lane *l, struct group *g, const struct error *e
 
 static void commit_group(struct lane *l, struct arena *scratch, struct group *g)
 {
-    if (!write_request_lines(scratch, g)) {
+    bool late = FAULT(FAULT_DEFECT_COMMIT_BEFORE_AUDIT);
+
+    if (!late && !write_request_lines(scratch, g)) {
         drop_overlay(l, g, false);
         fail_group(g, ERR_INTERNAL, "internal error");
         return;
@@ -500,6 +502,8 @@ static void commit_group(struct lane *l, struct arena *scratch, struct group *g)
     if (!e)
         publish(l, g);
     each_space(g, space_end);
+    if (late)
+        (void)write_request_lines(scratch, g);
     if (e) {
         commit_failed(l, g, e);
         return;

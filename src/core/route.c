@@ -155,6 +155,15 @@ static bool slash_is_free(const struct route *r)
     return r->ops[OP_LIST].fn || str_ends(str_from_cstr(r->path), STR("/"));
 }
 
+/* {name...} takes nothing too, unless its field is required. */
+static bool rest_may_be_empty(const struct route *r)
+{
+    for (const struct field *f = r->fields; f && f->name; f++)
+        if ((f->flags & FIELD_PATH) && (f->flags & FIELD_REQUIRED))
+            return false;
+    return true;
+}
+
 /* `left` is what follows the '/' after node n, if there was one. */
 static const struct route *match(const struct node *n, str left, bool slash, str *params)
 {
@@ -178,7 +187,7 @@ static const struct route *match(const struct node *n, str left, bool slash, str
             return found;
     }
     for (const struct end *e = n->rest; e && slash; e = e->next)
-        if (e->suffix.n == 0 || (left.n > e->suffix.n && str_ends(left, e->suffix))) {
+        if (e->suffix.n == 0 ? left.n > 0 || rest_may_be_empty(e->route) : (left.n > e->suffix.n && str_ends(left, e->suffix))) {
             params[0] = str_slice(left, 0, left.n - e->suffix.n);
             return e->route;
         }

@@ -151,7 +151,7 @@ static struct error *blob_open(struct arena *a, bytes blob, bytes unseal_key, st
                          "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: message authentication failed");
     TRY(json_parse(a, (str){(char *)clear, n}, true, &list));
     if (list->type != JSON_ARRAY || list->n != 1 || list->items[0]->type != JSON_STRING ||
-        !base64_decode(a, list->items[0]->text, &key))
+        !base64_decode(a, list->items[0]->text, &key) || key.n == 0)
         return error_new(a, ERR_INTERNAL, "%s holds no root key", blob_path);
     *ret = secret_from(key);
     return NULL;

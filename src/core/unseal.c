@@ -1,5 +1,7 @@
 /* unseal: initialising a store, and opening one with shares. Everything here runs on the control thread and may wait. */
+#include "base/cursor.h"
 #include "base/encode.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "core/active_private.h"
 #include "crypto/crypto.h"
@@ -7,6 +9,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 enum { UNSEAL_KEY_BYTES = 32 };
 
@@ -42,7 +45,9 @@ static struct error *open_keyring(struct core *c, struct arena *a, bytes root_ke
     TRY(storage_get(c->config.storage, a, STR("core/keyring"), &record));
     if (!record.p)
         return open_old_store(c, a, root_key, ret);
-    if (record.n < BARRIER_OVERHEAD_BYTES)
+    struct cursor head = cursor_from(record);
+
+    if (record.n < BARRIER_OVERHEAD_BYTES || cursor_be32(&head) != KEYRING_TERM)
         return error_new(a, ERR_INTERNAL, "core/keyring is damaged");
     uint8_t *clear = arena_alloc(a, record.n);
 
@@ -102,6 +107,7 @@ static struct error *open_with(struct core *c, struct arena *a, bytes unseal_key
         log_info("core", "vault is unsealed");
         return NULL;
     }
+    core_deactivate(c);
     mutex_lock(&c->mutex);
     struct opened *o = TAKE(c->opened);
 
@@ -124,10 +130,28 @@ static bool add_share(struct core *c, bytes share)
     return enough;
 }
 
+/* Settings that could not be read at the start are read again: their error is the answer. */
+static struct error *need_config(struct core *c, struct arena *a)
+{
+    struct seal_config config;
+    bool exists;
+
+    if (c->seal_config.threshold > 0) /* changed on this thread only */
+        return NULL;
+    TRY(seal_config_load(c->config.storage, a, &config, &exists));
+    if (!exists)
+        return error_new(a, ERR_BAD_REQUEST, "Vault is not initialized");
+    mutex_lock(&c->mutex);
+    c->seal_config = config;
+    mutex_unlock(&c->mutex);
+    return NULL;
+}
+
 struct error *core_unseal_share(struct core *c, struct arena *a, bytes share)
 {
     struct secret *key = NULL;
 
+    TRY(need_config(c, a));
     if (!add_share(c, share))
         return NULL;
     mutex_lock(&c->mutex);
@@ -190,8 +214,6 @@ static struct storage_put sealed_put(struct core *c, struct arena *a, struct bar
     return (struct storage_put){.path = path, .value = {out, clear.n + BARRIER_OVERHEAD_BYTES}};
 }
 
-/* In Vault's order; core/keyring comes last of what a cut-short init leaves on a store without transactions: without it the store
- * still counts as not initialised, and init can be called again. */
 static struct error *write_keys(struct core *c, struct arena *a, struct init_keys *k, unsigned shares, unsigned threshold)
 {
     bytes keyring, root;
@@ -208,6 +230,82 @@ static struct error *write_keys(struct core *c, struct arena *a, struct init_key
     };
 
     return storage_commit(c->config.storage, a, &(struct storage_batch){.puts = puts, .n = COUNT_OF(puts)});
+}
+
+/* A new store is made in memory, by a core of its own that only init sees, and then written at once. */
+static struct core *staging_new(struct core *c, struct arena *a)
+{
+    struct core *s = aligned_alloc(_Alignof(struct core), sizeof(*s));
+
+    if (!s)
+        die("out of memory");
+    memset(s, 0, sizeof(*s));
+    s->config = c->config;
+    s->control = c->control;
+    s->storage_pool = c->storage_pool;
+    s->engines = c->engines;
+    struct error *e = storage_open(a, &(struct config_block){.type = STR("inmem")}, &s->config.storage);
+
+    if (e)
+        die("no memory for a new store");
+    return s;
+}
+
+static void staging_free(struct core *s)
+{
+    storage_close(s->config.storage);
+    free(s);
+}
+
+struct entries {
+    struct storage_put *puts;
+    size_t n, cap;
+};
+
+static struct error *collect(struct storage *from, struct arena *a, str prefix, struct entries *to)
+{
+    str *names;
+    size_t n;
+
+    TRY(storage_list(from, a, prefix, &names, &n));
+    for (size_t i = 0; i < n; i++) {
+        str path = arena_join(a, prefix, names[i]);
+
+        if (str_ends(path, STR("/"))) {
+            TRY(collect(from, a, path, to));
+            continue;
+        }
+        if (to->n == to->cap) {
+            size_t cap = to->cap ? 2 * to->cap : 32;
+
+            to->puts = arena_grow(a, to->puts, to->cap * sizeof(*to->puts), cap * sizeof(*to->puts));
+            to->cap = cap;
+        }
+        to->puts[to->n] = (struct storage_put){.path = path};
+        TRY(storage_get(from, a, path, &to->puts[to->n++].value));
+    }
+    return NULL;
+}
+
+/* core/keyring comes last: on a store without transactions one that was cut short still counts as not initialised, and init can be
+ * called again. */
+static struct error *write_store(struct core *c, struct arena *a, struct storage *from)
+{
+    struct entries all = {0};
+
+    TRY(collect(from, a, (str){0}, &all));
+    for (size_t i = 0; i + 1 < all.n; i++)
+        if (str_eq(all.puts[i].path, STR("core/keyring"))) {
+            struct storage_put keyring = all.puts[i];
+
+            all.puts[i] = all.puts[all.n - 1];
+            all.puts[all.n - 1] = keyring;
+        }
+    (void)FAULT(FAULT_COMMIT_BEFORE);
+    struct error *e = storage_commit(c->config.storage, a, &(struct storage_batch){.puts = all.puts, .n = all.n});
+
+    (void)FAULT(FAULT_COMMIT_AFTER);
+    return e;
 }
 
 struct root_token {
@@ -262,19 +360,25 @@ static struct json *init_answer(struct arena *a, const struct init_keys *k, unsi
 struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, unsigned threshold, struct json **ret_answer)
 {
     struct init_keys k = {0};
+    struct seal_config config;
     str token = {0};
     bool exists;
 
-    TRY(seal_config_load(c->config.storage, a, &c->seal_config, &exists)); /* another node may have done it */
+    TRY(seal_config_load(c->config.storage, a, &config, &exists)); /* another node may have done it */
     if (exists)
         return error_new(a, ERR_BAD_REQUEST, "Vault is already initialized");
+    struct core *staging = staging_new(c, a);
+
     init_keys_make(c, &k, shares, threshold);
-    struct error *e = write_keys(c, a, &k, shares, threshold);
+    struct error *e = write_keys(staging, a, &k, shares, threshold);
 
     if (!e)
-        e = first_opening(c, a, &k, &token);
+        e = first_opening(staging, a, &k, &token);
     else
         barrier_free(k.barrier);
+    if (!e)
+        e = write_store(c, a, staging->config.storage);
+    staging_free(staging);
     if (!e) {
         *ret_answer = init_answer(a, &k, shares, token);
         mutex_lock(&c->mutex);

@@ -1,10 +1,12 @@
 /* h1: the HTTP/1.1 codec: head parser, chunk decoder, writer of answer heads.
  *
  * Shape:   pure functions over slices: no I/O, no allocation, no state but the structs given. Slices in the
- * results point into the input. Strict:  what RFC 9112 lets a server refuse is refused (obsolete folding,
- * bare LF, length and chunked together), since a lenient reader behind a proxy is how requests are smuggled.
- * Every refusal ends the connection. Threads: any. Source:  docs/formats/http.md (the table of probes), RFC
- * 9110, RFC 9112. Fuzzed: test/fuzz/fuzz_h1.c.
+ *          results point into the input.
+ * Strict:  what RFC 9112 lets a server refuse is refused (obsolete folding, bare LF, length and chunked
+ *          together), since a lenient reader behind a proxy is how requests are smuggled. Every refusal ends
+ *          the connection.
+ * Threads: any.
+ * Source:  docs/formats/http.md (the table of probes), RFC 9110, RFC 9112. Fuzzed: test/fuzz/fuzz_h1.c.
  */
 #pragma once
 #include "net/http_header.h"

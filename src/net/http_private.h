@@ -1,8 +1,8 @@
-/* http_private: what the server's files share: server, its part on each loop, connection, exchange. Not for
- * other rooms.
+/* http_private: what the server's files share: server, its part on each loop, connection, exchange.
+ * Not for other rooms.
  *
  * Threads: a connection and its exchange belong to one loop. Of `struct http_server` only the atomics and
- * what is under tls_lock change after http_server_listen.
+ *          what is under tls_lock change after http_server_listen.
  *
  * A connection's states; each may also end in CLOSED:
  *

@@ -3,9 +3,13 @@
  * One `struct exchange` is one request and its answer. The handler is called on the connection's loop once
  * the whole body is there; it must end every exchange with exactly one exchange_reply() on that loop, at once
  * or later (from another thread: loop_post). While an exchange is open its connection reads nothing more
- * (pipelining one at a time). The peer may go away meanwhile: `gone` is set, exchange_reply() still must be
- * called and then just frees. Memory: exchange.arena holds head and body; it is handed to the handler, wiped
- * after the reply. Source: docs/formats/http.md (the probe table), RFC 9110, RFC 9112.
+ * (pipelining one at a time). The peer may go away meanwhile, and a stop may end: `gone` is set,
+ * exchange_reply() still must be called and then just frees.
+ *
+ * Memory:  exchange.arena holds head and body; it is handed to the handler, wiped after the reply. The
+ *          config_listener given to http_server_listen lives longer than the server.
+ * Signals: http_server_listen ignores SIGPIPE for the whole process.
+ * Source:  docs/formats/http.md (the probe table), RFC 9110, RFC 9112.
  */
 #pragma once
 #include "base/arena.h"
@@ -13,8 +17,6 @@
 #include "base/loop.h"
 #include "config/config.h"
 #include "net/http_header.h"
-
-enum { HTTP_HEAD_BYTES_MAX = 1024 * 1024, HTTP_HEADERS_MAX = 1000 };
 
 struct exchange {
     struct arena *arena;

@@ -1,8 +1,9 @@
 /* proxy_proto: the PROXY protocol's header, versions 1 and 2: who is behind the load balancer.
  *
- * Shape:  a pure function over the first bytes of a connection. The header is optional, as in the peers: a
- * connection that begins otherwise is passed on unchanged. Source: docs/formats/http.md; the protocol is
- * HAProxy's proxy-protocol.txt. Fuzzed: test/fuzz/fuzz_proxy_proto.c.
+ * Shape:   a pure function over the first bytes of a connection. The header is optional, as in the peers: a
+ *          connection that begins otherwise is passed on unchanged.
+ * Source:  docs/formats/http.md; the protocol is HAProxy's proxy-protocol.txt.
+ *          Fuzzed: test/fuzz/fuzz_proxy_proto.c.
  */
 #pragma once
 #include "net/ip_range.h"

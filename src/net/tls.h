@@ -1,9 +1,8 @@
-/* tls: the server's side of TLS over OpenSSL: contexts from a listener's configuration, and non-blocking
- * reads and writes.
+/* tls: the server's side of TLS over OpenSSL: contexts from a listener's configuration, sessions on sockets.
  *
  * Threads: a context is immutable once made and counts its references: any thread. A session belongs to its
- * loop. SIGPIPE: OpenSSL writes without MSG_NOSIGNAL; the process ignores the signal (http_server_listen sees
- * to it).
+ *          loop; nothing here waits.
+ * Signals: OpenSSL writes without MSG_NOSIGNAL; http_server_listen has SIGPIPE ignored.
  */
 #pragma once
 #include "base/arena.h"

@@ -56,20 +56,21 @@ static void make(struct arena *a, struct audit_set *set, const struct audit_even
 {
     const struct request *rq = e->rq;
     const struct audit_lines *before = e->request_lines;
-    str client_id = rq->client_id;
 
-    if (client_id.n == 0 && rq->token)
-        client_id = audit_client_id(a, rq->token);
-    *ret = (struct audit_lines){.set = set, .n = set->n};
+    *ret = (struct audit_lines){.set = set, .n = set->n, .client_id = rq->client_id};
     ret->lines = ARENA_ARRAY(a, bytes, set->n);
-    ret->hashes = before && before->set == set ? before->hashes : NULL;
-    if (!ret->hashes) {
+    if (before && before->set == set) {
+        ret->hashes = before->hashes;
+        ret->client_id = before->client_id;
+    } else {
         ret->hashes = ARENA_ARRAY(a, struct audit_hashes, set->n);
         for (size_t i = 0; i < set->n; i++)
             ret->hashes[i] = make_hashes(a, set->devices[i], rq);
+        if (rq->client_id.n == 0 && rq->token)
+            ret->client_id = audit_client_id(a, rq->token);
     }
     for (size_t i = 0; i < set->n; i++)
-        ret->lines[i] = make_line(a, set->devices[i], e, &ret->hashes[i], client_id, format);
+        ret->lines[i] = make_line(a, set->devices[i], e, &ret->hashes[i], ret->client_id, format);
 }
 
 void audit_make_request(struct arena *a, struct audit_set *set, const struct audit_event *e,

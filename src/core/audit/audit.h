@@ -37,6 +37,7 @@ struct audit_lines {
     bytes *lines;                /* one per device; p == NULL: too large to be written */
     struct audit_hashes *hashes; /* one per device */
     size_t n;
+    str client_id;
 };
 /* What happened so far; filled by core. error_text: bare ("permission denied") in request entries; wrapped as
  * sent in responses. */

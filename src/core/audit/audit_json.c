@@ -10,16 +10,19 @@ static const str hash_prefix = {"hmac-sha256:", 12};
 
 void audit_put_key(struct audit_line *l, str key)
 {
-    struct buf *b = &l->out;
+    size_t comma = l->comma;
+    uint8_t *p = buf_extend(&l->out, comma + (key.n ? key.n + 3 : 0));
 
-    if (l->comma)
-        buf_put_byte(b, ',');
     l->comma = true;
+    if (!p)
+        return;
+    if (comma)
+        *p++ = ',';
     if (key.n == 0)
         return;
-    buf_put_byte(b, '"');
-    buf_put_str(b, key);
-    buf_put(b, "\":", 2);
+    *p++ = '"';
+    memcpy(p, key.p, key.n);
+    memcpy(p + key.n, "\":", 2);
 }
 
 void audit_open_object(struct audit_line *l, str key)

@@ -3,7 +3,7 @@
 #include "base/encode.h"
 #include "core/active.h"
 #include "core/mount.h"
-#include "core/token/token_private.h"
+#include "crypto/crypto.h"
 
 /* "ID/" of a token. Tokens with own ids have none stored: theirs is hex SHA-1(mount uuid, stored name of the
  * id). */

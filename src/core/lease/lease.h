@@ -46,6 +46,10 @@ struct error *lease_put(struct request *rq, struct lease *l)
     MUST_USE; /* writes l->stored overlaid with the struct's fields */
 struct error *lease_delete(struct request *rq, str lease_id) MUST_USE;
 
+/* One step of revoking every lease below a prefix that ends in '/' ("auth/userpass/"). ret_done: there was
+ * none left to begin with. */
+struct error *lease_revoke_prefix_step(struct request *rq, str prefix, bool *ret_done) MUST_USE;
+
 /* The stored form to the struct; for tests. */
 void lease_decode(struct json *stored, struct lease *ret);
 void lease_encode(struct arena *a, struct lease *l); /* l's fields into l->stored */

@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "core/lease/lease_private.h"
 #include "core/lease/member.h"
+#include "core/token/token.h"
 
 #include <stdlib.h>
 
@@ -108,5 +109,56 @@ struct error *lease_delete(struct request *rq, str lease_id)
 
     TRY(view_delete(&expire, arena_join(rq->arena, id_folder, lease_id)));
     txn_on_commit(rq->txn, on_delete, free, note_new(lease_id, 0));
+    return NULL;
+}
+
+/* ---- all below a prefix ---- */
+
+enum { COLLECT_MAX = 16, DEPTH_MAX = 256 };
+
+struct found {
+    str ids[COLLECT_MAX];
+    size_t n;
+};
+
+static struct error *collect(struct request *rq, struct view *v, str folder, unsigned depth, struct found *f)
+{
+    str *names;
+    size_t n;
+
+    if (depth > DEPTH_MAX)
+        return fail(rq, ERR_INTERNAL, "leases are nested too deep below %.*s", PSTR(folder));
+    TRY(view_list(v, folder, &names, &n));
+    for (size_t i = 0; i < n && f->n < COLLECT_MAX; i++) {
+        str path = arena_join(rq->arena, folder, names[i]);
+
+        if (str_ends(path, STR("/")))
+            TRY(collect(rq, v, path, depth + 1, f));
+        else
+            f->ids[f->n++] = str_from(path, 3); /* after "id/" */
+    }
+    return NULL;
+}
+
+struct error *lease_revoke_prefix_step(struct request *rq, str prefix, bool *ret_done)
+{
+    struct view v = txn_view(rq->txn, SPACE_EXPIRE);
+    struct found f = {.n = 0};
+    unsigned left = TOKEN_STEP_ENTRIES;
+    bool gone = true;
+
+    TRY(collect(rq, &v, arena_join(rq->arena, STR("id/"), prefix), 0, &f));
+    *ret_done = f.n == 0;
+    for (size_t i = 0; i < f.n && left > 0; i++) {
+        struct lease *l;
+
+        TRY(lease_get(&v, rq->arena, f.ids[i], &l));
+        if (l && l->of_token)
+            TRY(token_revoke_within(rq, l->client_token, &left, &gone));
+        if (!gone)
+            return NULL;
+        TRY(lease_delete(rq, f.ids[i])); /* one of a secret: its engine has nothing outside to undo */
+        left -= MIN(left, 1);
+    }
     return NULL;
 }

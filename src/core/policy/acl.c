@@ -325,6 +325,24 @@ static const struct rule *find(const struct acl *acl, str path, bool list)
     return r;
 }
 
+bool acl_reaches(const struct acl *acl, str path)
+{
+    uint32_t n = acl->n_exact + acl->n_prefix + acl->n_segments;
+    const struct rule *r = acl->is_root ? NULL : find(acl, path, false);
+
+    if (acl->is_root || (r && r->capabilities && !(r->capabilities & CAP_DENY)))
+        return true;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct rule *below = &acl->rules[i];
+        str start = str_slice(below->path, 0, below->segments ? below->first_wildcard : below->path.n);
+        bool allows = below->capabilities && !(below->capabilities & CAP_DENY);
+
+        if (allows && (str_starts(start, path) || (below->segments && str_starts(path, start))))
+            return true;
+    }
+    return false;
+}
+
 static int grant_bit(enum op op)
 {
     switch (op) {

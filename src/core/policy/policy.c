@@ -8,19 +8,20 @@
 
 enum { ERROR_TEXT_MAX = 64 * 1024 };
 
-static const struct {
-    const char *word;
+struct word {
+    const char *text;
     unsigned bits;
-} capability_words[] =
-    {
-        {"create", CAP_CREATE}, {"read", CAP_READ}, {"update", CAP_UPDATE}, {"delete", CAP_DELETE},
-        {"list", CAP_LIST},     {"sudo", CAP_SUDO}, {"patch", CAP_PATCH},   {"deny", CAP_DENY},
-},
-  old_words[] = {
-      {"deny", CAP_DENY},
-      {"read", CAP_READ | CAP_LIST},
-      {"write", CAP_CREATE | CAP_READ | CAP_UPDATE | CAP_DELETE | CAP_LIST},
-      {"sudo", CAP_CREATE | CAP_READ | CAP_UPDATE | CAP_DELETE | CAP_LIST | CAP_SUDO},
+};
+
+static const struct word capability_words[] = {
+    {"create", CAP_CREATE}, {"read", CAP_READ}, {"update", CAP_UPDATE}, {"delete", CAP_DELETE},
+    {"list", CAP_LIST},     {"sudo", CAP_SUDO}, {"patch", CAP_PATCH},   {"deny", CAP_DENY},
+};
+static const struct word old_words[] = {
+    {"deny", CAP_DENY},
+    {"read", CAP_READ | CAP_LIST},
+    {"write", CAP_CREATE | CAP_READ | CAP_UPDATE | CAP_DELETE | CAP_LIST},
+    {"sudo", CAP_CREATE | CAP_READ | CAP_UPDATE | CAP_DELETE | CAP_LIST | CAP_SUDO},
 };
 
 /* ---- errors ---- */
@@ -237,7 +238,7 @@ static struct error *capabilities_of(struct arena *a, str path, const struct blo
     unsigned bits = 0, old = 0;
 
     for (size_t i = 0; b->old_policy.n && i < COUNT_OF(old_words); i++)
-        if (str_eq(b->old_policy, str_from_cstr(old_words[i].word)))
+        if (str_eq(b->old_policy, str_from_cstr(old_words[i].text)))
             old = old_words[i].bits;
     if (b->old_policy.n && !old)
         return error_new(a, ERR_BAD_REQUEST, "path \"%.*s\": invalid policy \"%.*s\"", PSTR(path),
@@ -247,7 +248,7 @@ static struct error *capabilities_of(struct arena *a, str path, const struct blo
         unsigned bit = 0;
 
         for (size_t k = 0; k < COUNT_OF(capability_words); k++)
-            if (str_eq(word, str_from_cstr(capability_words[k].word)))
+            if (str_eq(word, str_from_cstr(capability_words[k].text)))
                 bit = capability_words[k].bits;
         if (!bit)
             return error_new(a, ERR_BAD_REQUEST, "path \"%.*s\": invalid capability \"%.*s\"", PSTR(path),

@@ -278,9 +278,14 @@ static struct error *parse_key(struct arena *a, str text, bytes *ret)
     if (!hex_decode(a, text, ret) || ret->n < KEY_BYTES_MIN || ret->n > KEY_BYTES_MAX)
         if (!base64_decode(a, text, ret))
             return error_new(a, ERR_BAD_REQUEST, "'key' must be a valid hex or base64 string");
-    if (ret->n < KEY_BYTES_MIN)
+    return NULL;
+}
+
+static struct error *check_key(struct arena *a, bytes key)
+{
+    if (key.n < KEY_BYTES_MIN)
         return error_new(a, ERR_BAD_REQUEST, "invalid key: key is shorter than minimum %d bytes", KEY_BYTES_MIN);
-    if (ret->n > KEY_BYTES_MAX)
+    if (key.n > KEY_BYTES_MAX)
         return error_new(a, ERR_BAD_REQUEST, "invalid key: key is longer than maximum %d bytes", KEY_BYTES_MAX);
     return NULL;
 }
@@ -316,6 +321,7 @@ static struct error *unseal(struct core *c, struct arena *a, void *arg)
     refresh(c, a);
     if (core_state(c) == CORE_UNINITIALISED)
         return error_new(a, ERR_BAD_REQUEST, "Vault is not initialized");
+    TRY(check_key(a, share));
     if (core_state(c) == CORE_SEALED)
         TRY(core_unseal_share(c, a, share));
     return seal_status(c, a, arg);

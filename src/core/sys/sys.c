@@ -27,7 +27,7 @@ static struct error *openapi_read(struct request *rq, struct response *rs)
     const struct mount_table *t = request_mounts(rq);
     struct json *doc = json_object(a), *info = json_object(a), *paths = json_object(a);
 
-    json_set_str(a, info, STR("title"), STR("Coffer API"));
+    json_set_str(a, info, STR("title"), STR("HashiCorp Vault API"));
     json_set_str(a, info, STR("description"), STR("HTTP API of the secrets server. All paths begin with /v1/."));
     json_set_str(a, info, STR("version"), rq->core->config.version);
     for (size_t i = 0; i < t->n; i++)
@@ -56,7 +56,7 @@ static const struct route small_routes[] = {
     {0},
 };
 
-static const struct route *const tables[] = {sys_mount_routes, policy_routes, audit_routes, NULL};
+static const struct route *const tables[] = {sys_mount_routes, sys_tune_routes, sys_remount_routes, sys_ui_routes, policy_routes, audit_routes, NULL};
 
 const struct engine sys_engine = {
     .type = "system",

@@ -1,8 +1,27 @@
 /* sys: the tables that make up the system engine, mounted at sys/. For core only. */
 #pragma once
 #include "core/engine.h"
+#include "core/mount.h"
 
-extern const struct route sys_mount_routes[];
+extern const struct route sys_mount_routes[], sys_tune_routes[], sys_remount_routes[], sys_ui_routes[];
+
+/* mount_answer.c: a mount as sys/mounts and sys/auth show it; as tune shows it. */
+struct json *mount_answer(struct arena *a, const struct mount *m);
+struct json *mount_tune_answer(struct request *rq, const struct mount *m);
+extern const char *const mount_string_lists[]; /* the settings that are lists of strings; NULL-terminated */
+bool mount_token_type_parse(str text, int *ret) MUST_USE;
+
+/* mount_config.c: settings of a mount from a request into their stored form. */
+struct error *mount_list_set(struct request *rq, struct json *config, const char *name, const struct json *given) MUST_USE;
+struct error *mount_visibility_set(struct request *rq, struct json *config, str visibility) MUST_USE;
+struct error *mount_ttl_parse(struct request *rq, const struct json *given, int64_t *ret_ns) MUST_USE; /* "" and "system": 0 */
+void mount_ttl_set(struct request *rq, struct json *config, const char *name, int64_t ns);
+
+/* The path a route names: "secret/", "auth/userpass/" for routes under auth/. */
+str mount_path_named(const struct request *rq);
+const struct mount *mount_exact(const struct request *rq, str path); /* NULL: none at just this path */
+/* Refuses a path that overlaps a mount. */
+struct error *mount_path_free(struct request *rq, str path) MUST_USE;
 
 /* One step of taking a mount away with all it stored (docs/formats/mounts.md, "unmounting"). Idempotent. */
 struct error *unmount_step(struct request *rq, str path, bool *ret_done) MUST_USE;

@@ -11,7 +11,10 @@ struct token_state; /* salt and signing key, decoded once per activation; in str
 struct token_entry;
 
 enum token_type { TOKEN_DEFAULT = 0, TOKEN_SERVICE = 1, TOKEN_BATCH = 2 };
-enum { TOKEN_HASH_MAX = 65 }; /* characters of a stored name */
+enum {
+    TOKEN_HASH_MAX = 65 /* characters of a stored name */,
+    TOKEN_STEP_ENTRIES = 56 /* that one step may write */
+};
 
 struct token_entry { /* one heap block, immutable, reference-counted with its cache entry */
     struct object object;
@@ -67,6 +70,9 @@ struct error *token_create_root(struct request *rq, str *ret_token) MUST_USE;
  * and expiry. A token with children is dead from the first step on, and core/coffer-pending/ holds {"what":
  * "token-revoke"} until the last. */
 struct error *token_revoke_step(struct request *rq, str inner_id, bool *ret_done) MUST_USE;
+/* The same within a step that does more: writes at most *left entries (of TOKEN_STEP_ENTRIES), and a few that
+ * end it. */
+struct error *token_revoke_within(struct request *rq, str inner_id, unsigned *left, bool *ret_done) MUST_USE;
 /* One step of an entry of core/coffer-pending/ with what == "token-revoke", after a start. It is deleted with
  * the last step. */
 struct error *token_resume(struct request *rq, const struct json *pending, bool *ret_done) MUST_USE;

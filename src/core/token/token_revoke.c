@@ -3,7 +3,7 @@
 #include "core/token/token_private.h"
 
 /* Backends take a bounded number of entries in one transaction: a tree goes in steps, leaves first. */
-enum { STEP_ENTRIES_MAX = 56, TOKEN_ENTRIES = 4 /* parent, accessor, lease, id */, MARK_ENTRIES = 2 };
+enum { TOKEN_ENTRIES = 4 /* parent, accessor, lease, id */, MARK_ENTRIES = 2 };
 
 struct revoke {
     struct request *rq;
@@ -59,7 +59,7 @@ static struct error *mark(struct revoke *r, const struct token_entry *te, bool o
     TRY(view_get_json(&r->tokens, id_path(r, hash), &stored));
     json_set_int(a, stored, STR("num_uses"), -1);
     TRY(view_put_json(&r->tokens, id_path(r, hash), stored));
-    r->left -= MARK_ENTRIES;
+    r->left -= MIN(r->left, MARK_ENTRIES);
     return NULL;
 }
 
@@ -178,9 +178,10 @@ static struct error *delete_alone(struct revoke *r, const struct level *top, boo
     return delete_token(r, top->hash, (str){0}, ret_done);
 }
 
-static struct error *revoke_step(struct request *rq, str inner_id, bool orphans, bool *ret_done)
+static struct error *revoke_within(struct request *rq, str inner_id, bool orphans, unsigned *left,
+                                   bool *ret_done)
 {
-    struct revoke r = {.rq = rq, .tokens = txn_view(rq->txn, SPACE_TOKEN), .left = STEP_ENTRIES_MAX};
+    struct revoke r = {.rq = rq, .tokens = txn_view(rq->txn, SPACE_TOKEN), .left = *left};
     struct view core = txn_view(rq->txn, SPACE_CORE);
     const struct token_entry *te;
     struct level *top;
@@ -189,15 +190,33 @@ static struct error *revoke_step(struct request *rq, str inner_id, bool orphans,
     TRY(token_load(rq, inner_id, &te));
     if (!te)
         return NULL;
+    *ret_done = false;
+    if (r.left <= TOKEN_ENTRIES + MARK_ENTRIES)
+        return NULL;
     TRY(level_new(&r, str_from_cstr(te->hash), NULL, &top));
     bool marked = te->num_uses == -1 || top->n > 0;
 
     if (top->n > 0)
         TRY(mark(&r, te, orphans));
     TRY(orphans ? delete_alone(&r, top, ret_done) : delete_tree(&r, top, ret_done));
-    if (!*ret_done)
-        return marked ? NULL : mark(&r, te, orphans); /* a big cubbyhole */
-    return marked ? view_delete(&core, pending_path(rq->arena, str_from_cstr(te->hash))) : NULL;
+    if (!*ret_done && !marked)
+        TRY(mark(&r, te, orphans)); /* a big cubbyhole */
+    if (*ret_done && marked)
+        TRY(view_delete(&core, pending_path(rq->arena, str_from_cstr(te->hash))));
+    *left = r.left;
+    return NULL;
+}
+
+static struct error *revoke_step(struct request *rq, str inner_id, bool orphans, bool *ret_done)
+{
+    unsigned left = TOKEN_STEP_ENTRIES;
+
+    return revoke_within(rq, inner_id, orphans, &left, ret_done);
+}
+
+struct error *token_revoke_within(struct request *rq, str inner_id, unsigned *left, bool *ret_done)
+{
+    return revoke_within(rq, inner_id, false, left, ret_done);
 }
 
 struct error *token_revoke_step(struct request *rq, str inner_id, bool *ret_done)

@@ -1,0 +1,7 @@
+a = <<-EOF
+    x
+   y
+  EOF
+b = <<EOF
+  x
+ EOF

@@ -1,0 +1,36 @@
+/* rig: a whole core with a clock that stands still, one loop on the test's thread. */
+#pragma once
+#include "../base/check.h"
+
+#undef fail /* cmocka's; the engine contract has its own */
+#include "core/core.h"
+
+struct rig {
+    struct core *core;
+    struct storage *storage;
+    struct clock *clock;
+    struct loop *loop;
+    struct arena *arena; /* of the rig and all answers */
+    const char *storage_type;
+    char folder[32]; /* of the storage, unless in memory */
+    str root;        /* token */
+    str key;         /* the one unseal key, hex */
+};
+
+struct answer {
+    int status;
+    str error;         /* empty: none */
+    struct json *data; /* NULL: none */
+    struct response_auth *auth;
+    str *warnings;
+    size_t n_warnings;
+    int64_t lease_duration_s;
+};
+
+void rig_init(struct rig *r, const char *storage_type); /* initialised and active; inmem, file, sqlite */
+void rig_done(struct rig *r);
+void rig_restart(struct rig *r); /* sealed, and opened again on the same storage */
+/* body: JSON text or NULL; for reads it stands for the query. A list's path gets its slash. */
+struct answer rig_call(struct rig *r, enum op op, const char *path, str token, const char *body);
+/* The same; fails the test unless the status is as wanted. */
+struct answer rig_must(struct rig *r, int status, enum op op, const char *path, str token, const char *body);
