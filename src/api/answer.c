@@ -1,5 +1,4 @@
 #include "api/front_private.h"
-
 #include "base/log.h"
 
 #include <strings.h>
@@ -45,7 +44,8 @@ static void header_custom(struct header_list *h, const struct config_listener *l
     }
 }
 
-static void send(struct front *f, struct exchange *x, int status, str type, str location, bytes body, bool retry)
+static void send(struct front *f, struct exchange *x, int status, str type, str location, bytes body,
+                 bool retry)
 {
     struct header_list h = {.n = 0};
     str ns = exchange_header(x, STR("X-Vault-Namespace"));
@@ -84,7 +84,8 @@ void answer_parsed(struct front *f, struct exchange *x, const struct parsed *p)
     buf_init(&b, a, ANSWER_BYTES_MAX);
     if (p->location.n) {
         buf_put_fmt(&b, "<a href=\"%.*s\">Moved Permanently</a>.\n\n", PSTR(p->location));
-        send(f, x, p->status, STR("text/html; charset=utf-8"), arena_str(a, p->location), buf_bytes(&b), false);
+        send(f, x, p->status, STR("text/html; charset=utf-8"), arena_str(a, p->location), buf_bytes(&b),
+             false);
     } else {
         if (!p->empty)
             put_errors(&b, p->e ? arena_str(a, p->e->text) : str_from_cstr(p->error));
@@ -97,7 +98,8 @@ static void log_failure(struct arena *a, const struct request *rq, const struct 
 {
     if (error_status(e->kind) < 500 || e->kind == ERR_SEALED || e->kind == ERR_STANDBY)
         return;
-    log_error("core", "a request failed", F_STR("request_id", rq->id), F_STR("path", rq->path), F_STR("error", error_log_text(a, e)));
+    log_error("core", "a request failed", F_STR("request_id", rq->id), F_STR("path", rq->path),
+              F_STR("error", error_log_text(a, e)));
 }
 
 /* ---- answers ---- */
@@ -149,7 +151,8 @@ static void put_auth(struct buf *b, const struct response_auth *auth)
 /* Old sys/ routes repeat the members of data beside it. */
 static void put_top_level(struct buf *b, const struct json *data)
 {
-    static const char *const own[] = {"request_id", "lease_id", "renewable", "lease_duration", "data", "wrap_info", "warnings", "auth"};
+    static const char *const own[] = {"request_id", "lease_id",  "renewable", "lease_duration",
+                                      "data",       "wrap_info", "warnings",  "auth"};
 
     for (uint32_t i = 0; data && data->type == JSON_OBJECT && i < data->n; i++) {
         bool taken = false;
@@ -174,7 +177,8 @@ static void put_envelope(struct buf *b, const struct request *rq, const struct r
 {
     buf_put_str(b, STR("{\"request_id\":\""));
     buf_put_str(b, rq->id);
-    buf_put_fmt(b, "\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":%lld,\"data\":", (long long)rs->lease_duration_s);
+    buf_put_fmt(b, "\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":%lld,\"data\":",
+                (long long)rs->lease_duration_s);
     if (rs->data)
         json_write(b, rs->data);
     else

@@ -1,5 +1,4 @@
 #include "api/front_private.h"
-
 #include "net/ip_range.h"
 
 static bool is_authorised(const struct config_listener *l, str address)
@@ -25,11 +24,14 @@ struct error *forwarded_address(struct exchange *x, str *ret_address)
         return NULL;
     if (all.n == 0)
         return l->x_forwarded_for_reject_not_present
-                   ? error_new(x->arena, ERR_BAD_REQUEST, "missing x-forwarded-for header and configured to reject when not present")
+                   ? error_new(x->arena, ERR_BAD_REQUEST,
+                               "missing x-forwarded-for header and configured to reject when not present")
                    : NULL;
     if (!is_authorised(l, x->remote_address))
         return l->x_forwarded_for_reject_not_authorized
-                   ? error_new(x->arena, ERR_BAD_REQUEST, "client address not authorized for x-forwarded-for and configured to reject connection")
+                   ? error_new(x->arena, ERR_BAD_REQUEST,
+                               "client address not authorized for x-forwarded-for and configured to reject "
+                               "connection")
                    : NULL;
     int length = 1, at;
 
@@ -38,7 +40,8 @@ struct error *forwarded_address(struct exchange *x, str *ret_address)
     at = length - 1 - l->x_forwarded_for_hop_skips;
     if (at < 0)
         return error_new(x->arena, ERR_BAD_REQUEST,
-                         "malformed x-forwarded-for configuration or request, hops to skip (%d) would skip before earliest chain link (chain length %d)",
+                         "malformed x-forwarded-for configuration or request, hops to skip (%d) would skip "
+                         "before earliest chain link (chain length %d)",
                          l->x_forwarded_for_hop_skips, length);
     for (str link, rest = all; at >= 0; at--) {
         str_cut(rest, ',', &link, &rest);

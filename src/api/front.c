@@ -1,5 +1,4 @@
 #include "api/front_private.h"
-
 #include "base/log.h"
 
 #include <stdlib.h>

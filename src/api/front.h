@@ -1,6 +1,7 @@
 /* front: HTTP to request and back: paths, verbs, headers, bodies; the JSON envelope of answers.
  *
- * Threads: on the loops of the HTTP server. Memory: a request lives in its exchange's arena, an answer's bytes in a scratch arena of its loop.
+ * Threads: on the loops of the HTTP server. Memory: a request lives in its exchange's arena, an answer's
+ * bytes in a scratch arena of its loop.
  * Source: docs/formats/http.md.
  */
 #pragma once

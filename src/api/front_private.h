@@ -20,7 +20,8 @@ struct front_call { /* in the exchange's arena */
     struct front *front;
 };
 
-/* What the request asks, without the core: a redirect or an error to answer at once (status > 0), or status 0 and the call filled. */
+/* What the request asks, without the core: a redirect or an error to answer at once (status > 0), or status 0
+ * and the call filled. */
 struct parsed {
     int status;
     const char *error; /* NULL: an empty list of errors */

@@ -1,13 +1,12 @@
 #include "api/front_private.h"
-
 #include "base/encode.h"
 
 static const struct {
     const char *method;
     enum op op;
 } methods[] = {
-    {"GET", OP_READ}, {"PUT", OP_UPDATE}, {"POST", OP_UPDATE}, {"DELETE", OP_DELETE}, {"LIST", OP_LIST},
-    {"PATCH", OP_PATCH}, {"HEAD", OP_HEADER}, {"OPTIONS", OP_NONE},
+    {"GET", OP_READ},  {"PUT", OP_UPDATE},  {"POST", OP_UPDATE}, {"DELETE", OP_DELETE},
+    {"LIST", OP_LIST}, {"PATCH", OP_PATCH}, {"HEAD", OP_HEADER}, {"OPTIONS", OP_NONE},
 };
 
 static struct parsed refuse(int status, const char *error)
@@ -92,7 +91,8 @@ static struct json *pairs_parse(struct arena *a, str text)
 
 static bool parse_bool(str s, bool *ret)
 {
-    static const char *const words[][2] = {{"1", "0"}, {"t", "f"}, {"T", "F"}, {"TRUE", "FALSE"}, {"true", "false"}, {"True", "False"}};
+    static const char *const words[][2] = {{"1", "0"},        {"t", "f"},        {"T", "F"},
+                                           {"TRUE", "FALSE"}, {"true", "false"}, {"True", "False"}};
 
     for (size_t i = 0; i < COUNT_OF(words); i++)
         for (int no = 0; no < 2; no++)
@@ -117,21 +117,25 @@ static str token_of(const struct exchange *x)
 
 static struct error *headers_parse(struct exchange *x, struct request *rq)
 {
-    str override = exchange_header(x, STR("X-Vault-Policy-Override")), wrap = exchange_header(x, STR("X-Vault-Wrap-TTL"));
+    str override = exchange_header(x, STR("X-Vault-Policy-Override")),
+        wrap = exchange_header(x, STR("X-Vault-Wrap-TTL"));
     bool ignored;
 
     rq->client_token = token_of(x);
     if (override.n > 0 && !parse_bool(override, &ignored))
         return error_new(x->arena, ERR_BAD_REQUEST,
-                         "failed to parse X-Vault-Policy-Override header: cannot parse '' as bool: strconv.ParseBool: parsing \"%.*s\": invalid syntax",
+                         "failed to parse X-Vault-Policy-Override header: cannot parse '' as bool: "
+                         "strconv.ParseBool: parsing \"%.*s\": invalid syntax",
                          PSTR(override));
     if (wrap.n > 0) {
         struct error *e = duration_parse(x->arena, wrap, &rq->wrap_ttl_ns);
 
         if (e)
-            return error_new(x->arena, ERR_BAD_REQUEST, "error parsing X-Vault-Wrap-TTL header: %.*s", PSTR(e->text));
+            return error_new(x->arena, ERR_BAD_REQUEST, "error parsing X-Vault-Wrap-TTL header: %.*s",
+                             PSTR(e->text));
         if (rq->wrap_ttl_ns != 0)
-            return error_new(x->arena, ERR_BAD_REQUEST, "this server does not wrap responses: X-Vault-Wrap-TTL must not be set");
+            return error_new(x->arena, ERR_BAD_REQUEST,
+                             "this server does not wrap responses: X-Vault-Wrap-TTL must not be set");
     }
     return NULL;
 }
@@ -177,8 +181,9 @@ static struct parsed body_step(struct exchange *x, struct request *rq, str query
 
         str_cut(exchange_header(x, STR("Content-Type")), ';', &type, &(str){0});
         if (!str_eq(str_trim(type), STR("application/merge-patch+json")))
-            return refuse_with(error_new(x->arena, ERR_MEDIA_TYPE,
-                                         "PATCH requires Content-Type of application/merge-patch+json, provided %.*s", PSTR(type)));
+            return refuse_with(error_new(
+                x->arena, ERR_MEDIA_TYPE,
+                "PATCH requires Content-Type of application/merge-patch+json, provided %.*s", PSTR(type)));
     }
     if (is_write(rq->op)) {
         if (x->body_too_large)

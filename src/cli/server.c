@@ -23,10 +23,12 @@
 enum { SERVER_LOOPS_MAX = 16, DRAIN_NS_MAX = 5, REQUEST_BYTES_MAX = 96 * 1024 * 1024 };
 
 const struct flag server_flags[] = {
-    {"config", FLAG_STRINGS, .help = "Configuration file, or folder of .hcl and .json files. May be given several times."},
+    {"config", FLAG_STRINGS,
+     .help = "Configuration file, or folder of .hcl and .json files. May be given several times."},
     {"log-level", FLAG_STRING, .setting = "LOG_LEVEL", .help = "trace, debug, info, warn or error."},
     {"log-format", FLAG_STRING, .setting = "LOG_FORMAT", .help = "standard or json."},
-    {"test-verify-only", FLAG_BOOL, .help = "Read the configuration, open storage and listeners, print the banner, end."},
+    {"test-verify-only", FLAG_BOOL,
+     .help = "Read the configuration, open storage and listeners, print the banner, end."},
     {0},
 };
 
@@ -86,8 +88,10 @@ static struct error *set_process(struct server *s)
     if (!secure_process(!s->config->disable_mlock))
         return error_new(s->cli->arena, ERR_INTERNAL,
                          "Failed to lock memory: %s\n\n"
-                         "The server locks its memory so that keys are never written to swap. Give it the capability IPC_LOCK\n"
-                         "(setcap cap_ipc_lock=+ep, or LimitMEMLOCK=infinity under systemd), or set disable_mlock = true when the\n"
+                         "The server locks its memory so that keys are never written to swap. Give it the "
+                         "capability IPC_LOCK\n"
+                         "(setcap cap_ipc_lock=+ep, or LimitMEMLOCK=infinity under systemd), or set "
+                         "disable_mlock = true when the\n"
                          "machine has no swap or its swap is encrypted.",
                          strerror(errno));
     signal(SIGPIPE, SIG_IGN);
@@ -116,7 +120,9 @@ static struct error *open_storage(struct server *s)
 
     if (e && e->kind == ERR_BAD_REQUEST && str_starts(e->text, STR("Unknown storage type")))
         return e;
-    return e ? error_wrap(a, e, "Error initializing storage of type %.*s: %.*s", PSTR(s->config->storage->type), PSTR(e->text)) : NULL;
+    return e ? error_wrap(a, e, "Error initializing storage of type %.*s: %.*s",
+                          PSTR(s->config->storage->type), PSTR(e->text))
+             : NULL;
 }
 
 static void open_core(struct server *s)
@@ -166,7 +172,8 @@ static struct error *open_listeners(struct server *s)
         struct error *e = http_server_listen(a, l, &c, &s->listeners[i]);
 
         if (e)
-            return error_wrap(a, e, "Error initializing listener of type %s: %.*s", l->is_unix ? "unix" : "tcp", PSTR(e->text));
+            return error_wrap(a, e, "Error initializing listener of type %s: %.*s",
+                              l->is_unix ? "unix" : "tcp", PSTR(e->text));
         s->n_listeners++;
     }
     return NULL;
@@ -190,12 +197,17 @@ static void print_banner(struct server *s)
         const struct config_listener *l = &s->config->listeners[i];
 
         banner_line(s, arena_fmt(a, "Listener %zu", i + 1).p,
-                    arena_fmt(a, "%s (addr: \"%.*s\", max_request_duration: \"%.*s\", max_request_size: \"%lld\", tls: \"%s\")",
-                              l->is_unix ? "unix" : "tcp", PSTR(l->address), PSTR(duration_format(a, l->max_request_duration_ns)),
-                              (long long)l->max_request_bytes, l->is_unix || l->tls_disable ? "disabled" : "enabled"));
+                    arena_fmt(a,
+                              "%s (addr: \"%.*s\", max_request_duration: \"%.*s\", max_request_size: "
+                              "\"%lld\", tls: \"%s\")",
+                              l->is_unix ? "unix" : "tcp", PSTR(l->address),
+                              PSTR(duration_format(a, l->max_request_duration_ns)),
+                              (long long)l->max_request_bytes,
+                              l->is_unix || l->tls_disable ? "disabled" : "enabled"));
     }
     banner_line(s, "Log Level", s->config->log_level);
-    banner_line(s, "Mlock", arena_fmt(a, "supported: true, enabled: %s", s->config->disable_mlock ? "false" : "true"));
+    banner_line(s, "Mlock",
+                arena_fmt(a, "supported: true, enabled: %s", s->config->disable_mlock ? "false" : "true"));
     banner_line(s, "Recovery Mode", STR("false"));
     banner_line(s, "Storage", s->config->storage->type);
     banner_line(s, "Version", arena_fmt(a, "Coffer v%s (API of Vault 1.14.7)", COFFER_VERSION));
@@ -230,7 +242,8 @@ static void notify(struct server *s, const char *state)
     memcpy(to.sun_path, path.p, path.n);
     if (to.sun_path[0] == '@')
         to.sun_path[0] = 0;
-    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.n)) < 0)
+    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to,
+               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.n)) < 0)
         log_warn(NULL, "the service manager could not be told", F_CSTR("state", state));
     close(fd);
 }

@@ -1,12 +1,12 @@
 /* activate: what opening a store reads, and makes when it is missing (docs/formats/storage.md, "opening"). */
-#include "base/log.h"
 #include "base/encode.h"
+#include "base/log.h"
 #include "core/mount_store.h"
 #include "crypto/crypto.h"
 
 #include <stdatomic.h>
 
-struct opening { /* made by the handler, taken over at publication; freed when the run is void */
+struct opening {         /* made by the handler, taken over at publication; freed when the run is void */
     struct arena *arena; /* its own */
     struct mount_set *mounts;
     struct audit_set *audit;
@@ -53,7 +53,8 @@ static struct error *open_cluster_info(struct request *rq, struct opening *o)
         rng_bytes(rq->rng, random, sizeof(random));
         info = json_object_ordered(rq->arena);
         if (name.n == 0)
-            name = arena_fmt(rq->arena, "vault-cluster-%.*s", PSTR(hex_encode(rq->arena, (bytes){random, sizeof(random)})));
+            name = arena_fmt(rq->arena, "vault-cluster-%.*s",
+                             PSTR(hex_encode(rq->arena, (bytes){random, sizeof(random)})));
         json_set_str(rq->arena, info, STR("name"), name);
         json_set_str(rq->arena, info, STR("id"), rng_uuid_str(rq->rng, rq->arena));
         TRY(view_put_json(&core, STR("cluster/local/info"), info));
@@ -100,7 +101,8 @@ static struct error *open_small_entries(struct request *rq)
     json_set_bool(rq->arena, flags, STR("namespace_cubbyholes_local"), true);
     TRY(put_if_missing(rq, STR("cluster/feature-flags"), flags));
     name = str_slice(name, 0, plus);
-    json_set_str(rq->arena, version, STR("TimestampInstalled"), time_format(rq->arena, clock_wall_ns(rq->clock)));
+    json_set_str(rq->arena, version, STR("TimestampInstalled"),
+                 time_format(rq->arena, clock_wall_ns(rq->clock)));
     json_set_str(rq->arena, version, STR("Version"), name);
     json_set_str(rq->arena, version, STR("BuildDate"), STR(""));
     TRY(put_if_missing(rq, arena_fmt(rq->arena, "versions/%.*s", PSTR(name)), version));

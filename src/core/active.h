@@ -1,6 +1,7 @@
 /* active: what exists only on the active node: from promotion to seal, step-down or a lost lock.
  *
- * Lifetime: a request holds it from core_handle to core_call_end (see handle.c); the control thread builds and ends it.
+ * Lifetime: a request holds it from core_handle to core_call_end (see handle.c); the control thread builds
+ * and ends it.
  */
 #pragma once
 #include "core/engine.h"

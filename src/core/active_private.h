@@ -1,6 +1,7 @@
 /* active_private: struct active and struct core from inside. For core only.
  *
- * Threads: `core->active` is swapped by the control thread only. Fields of struct active are set before it is published and constant
+ * Threads: `core->active` is swapped by the control thread only. Fields of struct active are set before it is
+ * published and constant
  *   after, but for `snapshot` (commit thread) and what has a lock of its own.
  */
 #pragma once
@@ -29,7 +30,8 @@ struct opened { /* from unseal to seal; reference-counted: core and active */
     _Atomic(uint32_t) refs;
 };
 
-/* What every request reads: immutable, swapped at publication. The struct itself stays allocated until struct active ends (its count is
+/* What every request reads: immutable, swapped at publication. The struct itself stays allocated until struct
+ * active ends (its count is
  * read by those who are about to hold it), the contents go with the last reference. */
 struct mount_set { /* a mount table and the arena it lives in (this struct too); shared by snapshots */
     _Atomic(uint32_t) refs;
@@ -73,7 +75,8 @@ struct inflight { /* one per loop: requests that hold struct active, by parity o
     struct loop *loop;
     struct core *core;
     struct loop_hook hook;
-    struct call_state *finished, **finished_end; /* waiting for the end of the loop turn: audit lines, then answers */
+    /* waiting for the end of the loop turn: audit lines, then answers */
+    struct call_state *finished, **finished_end;
     struct arena *scratch;
 };
 
@@ -98,16 +101,17 @@ struct core {
     struct active *zombies;       /* control thread: sealed, still held by stragglers */
     struct mutex mutex;           /* below */
     struct cond changed;
-    enum core_state state;              /* lock: mutex */
-    struct opened *opened;              /* lock: mutex */
-    struct seal_config seal_config;     /* lock: mutex; valid unless UNINITIALISED */
-    struct unseal_progress *progress;   /* lock: mutex */
-    str cluster_name, cluster_id;       /* lock: mutex; while active */
-    struct arena *cluster_arena;        /* lock: mutex */
-    int64_t active_since_ns;            /* lock: mutex */
-    struct ha *ha;                      /* NULL without an HA lock */
-    bool rebuild;                       /* control thread: storage failed; reopen and activate once all stragglers are gone */
-    struct loop_timer zombie_timer;     /* control thread */
+    enum core_state state;            /* lock: mutex */
+    struct opened *opened;            /* lock: mutex */
+    struct seal_config seal_config;   /* lock: mutex; valid unless UNINITIALISED */
+    struct unseal_progress *progress; /* lock: mutex */
+    str cluster_name, cluster_id;     /* lock: mutex; while active */
+    struct arena *cluster_arena;      /* lock: mutex */
+    int64_t active_since_ns;          /* lock: mutex */
+    struct ha *ha;                    /* NULL without an HA lock */
+    /* control thread: storage failed; reopen and activate once all stragglers are gone */
+    bool rebuild;
+    struct loop_timer zombie_timer; /* control thread */
 };
 
 struct space *active_space(struct active *a, enum core_space which);
@@ -116,16 +120,20 @@ struct space *active_mount_space(struct active *a, str prefix);
 
 struct snapshot *snapshot_hold(struct active *a);
 void snapshot_drop(struct snapshot *s);
-/* On the commit thread (or before anything runs): a new snapshot with these parts; the old one loses its reference. */
+/* On the commit thread (or before anything runs): a new snapshot with these parts; the old one loses its
+ * reference. */
 void snapshot_publish(struct active *a, struct mount_set *own_mounts, struct audit_set *own_audit);
 struct mount_set *mount_set_new(void); /* empty, one reference */
 struct mount_set *mount_set_ref(struct mount_set *m);
 void mount_set_unref(struct mount_set *m);
 
-/* A device or the lock failed under a commit: writes answer 503 until the control thread has rebuilt (or stepped down). Any thread. */
+/* A device or the lock failed under a commit: writes answer 503 until the control thread has rebuilt (or
+ * stepped down). Any thread. */
 void core_storage_failed(struct active *a, enum err_kind kind);
-/* Runs call->rs.control on the control thread, puts its error into call->error, then calls then(core, arg) there. */
-void core_control_run(struct core *c, struct core_call *call, void (*then)(struct core *c, void *arg), void *arg);
+/* Runs call->rs.control on the control thread, puts its error into call->error, then calls then(core, arg)
+ * there. */
+void core_control_run(struct core *c, struct core_call *call, void (*then)(struct core *c, void *arg),
+                      void *arg);
 /* Routes that work sealed (sys/sealed.c): true when the call was taken. On the call's loop. */
 bool sys_sealed_handle(struct core *c, struct core_call *call);
 
@@ -134,8 +142,9 @@ struct error *core_activate(struct core *c, struct arena *a, struct storage_lock
 void core_deactivate(struct core *c); /* the active object goes; the keys stay */
 /* A new active object that no request finds: init uses it to write what opening makes, and the root token. */
 struct active *active_build(struct core *c, struct opened *o, struct storage_lock *own_lock);
-struct error *active_open(struct active *a, struct arena *err) MUST_USE; /* activate.c: reads or makes what a store needs */
-void active_destroy(struct active *a);                                   /* nothing may hold it */
+/* activate.c: reads or makes what a store needs */
+struct error *active_open(struct active *a, struct arena *err) MUST_USE;
+void active_destroy(struct active *a); /* nothing may hold it */
 struct opened *opened_new(struct barrier *own_barrier);
 void opened_unref(struct opened *o);
 /* Runs fn in the lane of `a` and waits. The error is copied to `err`. */
@@ -146,11 +155,13 @@ extern const struct engine sys_engine;
 
 /* unseal.c, control thread */
 struct error *core_unseal_share(struct core *c, struct arena *a, bytes share) MUST_USE;
-struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, unsigned threshold, struct json **ret_answer) MUST_USE;
+struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, unsigned threshold,
+                              struct json **ret_answer) MUST_USE;
 /* ha.c */
 struct ha *ha_new(struct core *c);
-void ha_start(struct ha *ha);              /* unsealed: contend for the lock */
-void ha_stop(struct ha *ha);               /* sealed: stop contending */
+void ha_start(struct ha *ha); /* unsealed: contend for the lock */
+void ha_stop(struct ha *ha);  /* sealed: stop contending */
 void ha_free(struct ha *ha);
-struct error *core_control_seal(struct core *c, struct arena *a, void *arg) MUST_USE; /* response.control of sys/seal */
+/* response.control of sys/seal */
+struct error *core_control_seal(struct core *c, struct arena *a, void *arg) MUST_USE;
 void moves_free(struct active *a); /* sys/remount.c */

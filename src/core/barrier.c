@@ -53,7 +53,8 @@ static int guard_index(void)
     return mine;
 }
 
-/* Pairs with barrier_close: users is raised before closed is read, closed is set before users is read (both seq_cst). */
+/* Pairs with barrier_close: users is raised before closed is read, closed is set before users is read (both
+ * seq_cst). */
 static bool guard_enter(struct barrier *b, int slot)
 {
     atomic_fetch_add(&b->guard[slot].users, 1);
@@ -78,7 +79,8 @@ static struct term *term_find(struct barrier *b, uint32_t number)
     return NULL;
 }
 
-static void record_write(uint8_t *out, struct aead_key *key, struct rng *rng, uint32_t term, str path, bytes clear)
+static void record_write(uint8_t *out, struct aead_key *key, struct rng *rng, uint32_t term, str path,
+                         bytes clear)
 {
     put_be32(out, term);
     out[4] = RECORD_VERSION;
@@ -186,7 +188,8 @@ static struct error *term_parse(struct arena *a, struct barrier *b, const struct
     if (number < 1 || number > UINT32_MAX)
         return error_new(a, ERR_INTERNAL, "core/keyring: a key has no valid term");
     if (!base64_decode(a, json_get_str(key, STR("Value")), &value) || (value.n != 16 && value.n != 32))
-        return error_new(a, ERR_INTERNAL, "core/keyring: the key of term %lld is not 16 or 32 bytes", (long long)number);
+        return error_new(a, ERR_INTERNAL, "core/keyring: the key of term %lld is not 16 or 32 bytes",
+                         (long long)number);
     if (!time_parse(json_get_str(key, STR("InstallTime")), &install_ns))
         install_ns = TIME_ZERO_NS;
     if (term_find(b, (uint32_t)number))
@@ -204,7 +207,8 @@ struct error *barrier_from_keyring(struct arena *a, bytes keyring_json, struct b
     keys = json_get(root, STR("Keys"));
     if (!keys || keys->type != JSON_ARRAY || keys->n == 0 || keys->n > TERMS_MAX)
         return error_new(a, ERR_INTERNAL, "core/keyring: no usable list of keys");
-    if (!base64_decode(a, json_get_str(root, STR("MasterKey")), &root_key) || (root_key.n != 16 && root_key.n != 32))
+    if (!base64_decode(a, json_get_str(root, STR("MasterKey")), &root_key) ||
+        (root_key.n != 16 && root_key.n != 32))
         return error_new(a, ERR_INTERNAL, "core/keyring: the root key is not 16 or 32 bytes");
     struct barrier *b = barrier_alloc(root_key);
 
@@ -274,7 +278,8 @@ static struct json *stored_key(struct arena *a, const struct json *stored_keys, 
     return o;
 }
 
-static struct json *term_to_json(struct arena *a, const struct json *stored_keys, const struct term *t, uint64_t encryptions)
+static struct json *term_to_json(struct arena *a, const struct json *stored_keys, const struct term *t,
+                                 uint64_t encryptions)
 {
     struct json *o = stored_key(a, stored_keys, t->number);
 
@@ -298,7 +303,9 @@ static struct json *keyring_to_json(struct barrier *b, struct arena *a)
         root = json_object_ordered(a);
     json_set_str(a, root, STR("MasterKey"), base64_encode(a, secret_reveal(b->root_key)));
     for (uint32_t i = 0; i < atomic_load(&b->n_terms); i++)
-        json_append(a, keys, term_to_json(a, json_get(root, STR("Keys")), &b->terms[i], i == active ? barrier_status(b).encryptions : 0));
+        json_append(a, keys,
+                    term_to_json(a, json_get(root, STR("Keys")), &b->terms[i],
+                                 i == active ? barrier_status(b).encryptions : 0));
     json_set(a, root, STR("Keys"), keys);
     if (!json_get(root, STR("RotationConfig"))) {
         struct json *rotation = json_object_ordered(a);

@@ -2,7 +2,8 @@
  *
  * Record (docs/formats/barrier.md):  | term u32 BE | version u8 = 2 | nonce 12 | ciphertext n | tag 16 |
  *   AES-256-GCM, additional data = the full path (version 1: none). Every record made counts one encryption.
- * Threads: seal and open from any thread; use and close are ordered by a guard: after barrier_close returned no key is used or kept.
+ * Threads: seal and open from any thread; use and close are ordered by a guard: after barrier_close returned
+ * no key is used or kept.
  */
 #pragma once
 #include "base/json.h"
@@ -26,12 +27,14 @@ void barrier_close(struct barrier *b); /* wipes the keys; later use gives BARRIE
 void barrier_free(struct barrier *b);
 
 /* out: clear.n + BARRIER_OVERHEAD_BYTES */
-enum barrier_result barrier_seal(struct barrier *b, struct rng *rng, uint8_t *out, str path, bytes clear) MUST_USE;
+enum barrier_result barrier_seal(struct barrier *b, struct rng *rng, uint8_t *out, str path, bytes clear)
+    MUST_USE;
 /* out: record.n - BARRIER_OVERHEAD_BYTES (record.n must be at least that: else DAMAGED) */
 enum barrier_result barrier_open(struct barrier *b, uint8_t *out, str path, bytes record) MUST_USE;
 
 /* The keyring's clear JSON (a secret: in `a`, which is wiped) and its record under the root key. */
-struct error *barrier_keyring_record(struct barrier *b, struct arena *a, struct rng *rng, bytes *ret_record) MUST_USE;
+struct error *barrier_keyring_record(struct barrier *b, struct arena *a, struct rng *rng, bytes *ret_record)
+    MUST_USE;
 /* Clear text of core/master: the root key as a key object. */
 struct error *barrier_root_key_object(struct barrier *b, struct arena *a, bytes *ret_json) MUST_USE;
 /* Adds a term; BARRIER_CLOSED if closed. */

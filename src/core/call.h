@@ -1,6 +1,7 @@
 /* call: one request on its way through loops, pools and the lane. For core only.
  *
- *   loop     call_run read-only ── done ────────────────→ finished list of its loop: audit lines of the turn, then answers
+ *   loop     call_run read-only ── done ────────────────→ finished list of its loop: audit lines of the turn,
+ *   then answers
  *            ├─ WOULD_BLOCK → storage pool: run there ──→ posted to the loop
  *            └─ WANTS_LANE, or the route writes → lane
  *   lane     call_run on committed + overlay ── done ───→ joins the filling group
@@ -27,18 +28,18 @@ struct call_state {
     struct post post;
     int64_t deadline_ns;
     unsigned rehearsals, loop_runs;
-    bool in_lane;              /* once there, it comes back there */
-    bool exclusive;            /* runs alone, on published data */
-    bool solo;                 /* a group of its own after its group failed */
+    bool in_lane;   /* once there, it comes back there */
+    bool exclusive; /* runs alone, on published data */
+    bool solo;      /* a group of its own after its group failed */
     bool may_block;
     bool request_line_written;
-    bool request_only;         /* sys/seal: no response line */
+    bool request_only; /* sys/seal: no response line */
     bool unaudited;
-    bool ran;                  /* to its end, at least once */
-    bool later_step;           /* of a bulk request: it was authenticated in its first */
-    bool refused;              /* by token or ACL: the request line carries the error */
+    bool ran;        /* to its end, at least once */
+    bool later_step; /* of a bulk request: it was authenticated in its first */
+    bool refused;    /* by token or ACL: the request line carries the error */
     enum txn_mode pool_mode;
-    uint64_t epoch;            /* of the lane, when it began to run */
+    uint64_t epoch; /* of the lane, when it began to run */
     struct acl_result decision;
     bool decided;
     struct audit_lines request_lines, response_lines;
@@ -48,7 +49,8 @@ struct call_state {
     struct core_call internal_call;
 };
 
-/* Runs the request once from its start. cs->txn.stop tells whether it must be run elsewhere; else rs or error are set. */
+/* Runs the request once from its start. cs->txn.stop tells whether it must be run elsewhere; else rs or error
+ * are set. */
 void call_run(struct call_state *cs, enum txn_mode mode);
 /* After a run in the lane: published (or refused without kept writes); from the commit thread. */
 void call_committed(struct call_state *cs);

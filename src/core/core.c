@@ -2,8 +2,8 @@
 #include "core/lane.h"
 #include "core/sys/sys.h"
 
-#include <stdatomic.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { STORAGE_THREADS = 4, STORAGE_QUEUE_MAX = 8192, ZOMBIE_POLL_NS = 2000000 };
@@ -145,8 +145,8 @@ struct audit_set *active_audit_set(struct active *a)
 /* ---- struct active ---- */
 
 static const char *const space_prefixes[SPACE_CORE_COUNT_] = {
-    [SPACE_CORE] = "core/", [SPACE_POLICY] = "sys/policy/", [SPACE_TOKEN] = "sys/token/",
-    [SPACE_EXPIRE] = "sys/expire/", [SPACE_SYS] = "sys/", [SPACE_AUDIT] = "audit/",
+    [SPACE_CORE] = "core/",         [SPACE_POLICY] = "sys/policy/", [SPACE_TOKEN] = "sys/token/",
+    [SPACE_EXPIRE] = "sys/expire/", [SPACE_SYS] = "sys/",           [SPACE_AUDIT] = "audit/",
 };
 
 struct active *active_build(struct core *c, struct opened *o, struct storage_lock *own_lock)
@@ -169,7 +169,8 @@ struct active *active_build(struct core *c, struct opened *o, struct storage_loc
         a->core_spaces[i].prefix = str_from_cstr(space_prefixes[i]);
     bool cached = !c->config.config->disable_cache;
 
-    a->lru = lru_new(cached ? (size_t)c->config.config->cache_size : 1, cached ? (size_t)c->config.config->cache_bytes : 1);
+    a->lru = lru_new(cached ? (size_t)c->config.config->cache_size : 1,
+                     cached ? (size_t)c->config.config->cache_bytes : 1);
     a->acls = acl_cache_new();
     snapshot_publish(a, mount_set_new(), NULL);
     a->leases = lease_manager_new(a);
@@ -331,7 +332,8 @@ static void zombie_tick(struct loop *l, struct loop_timer *t)
 
 struct error *core_activate(struct core *c, struct arena *err, struct storage_lock *own_lock)
 {
-    /* the counters of this parity must be free of the generation before the last: its holders have deadlines */
+    /* the counters of this parity must be free of the generation before the last: its holders have deadlines
+     * */
     for (reap_zombies(c); c->zombies && holders(c, atomic_load(&c->generation) & 1) > 0; reap_zombies(c))
         sched_yield();
     reap_zombies(c); /* the last of them may have left between the look and the count */
@@ -417,7 +419,8 @@ static void rebuild(struct core *c)
         c->config.storage = NULL;
         e = storage_open(err, c->config.storage_config, &c->config.storage);
         if (e)
-            die("storage could not be opened again: %.*s", PSTR(e->text)); /* a supervisor starts us anew; nothing acknowledged is lost */
+            /* a supervisor starts us anew; nothing acknowledged is lost */
+            die("storage could not be opened again: %.*s", PSTR(e->text));
         log_warn("core", "storage was opened again after a failure");
         e = core_activate(c, err, NULL);
         if (e)
@@ -490,7 +493,8 @@ static void control_run_posted(struct loop *l, struct post *post)
     free(p);
 }
 
-void core_control_run(struct core *c, struct core_call *call, void (*then)(struct core *c, void *arg), void *arg)
+void core_control_run(struct core *c, struct core_call *call, void (*then)(struct core *c, void *arg),
+                      void *arg)
 {
     struct control_post *p = control_post_new(c, control_run_posted);
 

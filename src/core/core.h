@@ -1,6 +1,7 @@
 /* core: the heart, seen from outside: api/, the server command, tests.
  *
- * struct core   the process's: storage, settings, control thread, the unseal progress; lives from start to exit.
+ * struct core   the process's: storage, settings, control thread, the unseal progress; lives from start to
+ * exit.
  * struct opened root key and keyring: from unseal to seal.
  * struct active everything that exists only on the active node; sealed or standby = no such object.
  * Threads: core_handle on loops only; the rest any thread.
@@ -16,15 +17,17 @@ struct core_config {
     const struct config *config; /* lives as long as core */
     struct rng *rng;
     const struct clock *clock;
-    str version;                 /* "1.14.7+coffer.0.1.0" */
+    str version;                         /* "1.14.7+coffer.0.1.0" */
     const struct engine *const *engines; /* the mountable ones (engine/engines.h); NULL-terminated */
-    const struct config_block *storage_config; /* to reopen storage after a device failed; NULL: seal instead */
+    /* to reopen storage after a device failed; NULL: seal instead */
+    const struct config_block *storage_config;
 };
 struct core *core_new(const struct core_config *c);
 /* Seals, ends the threads. Loops must have stopped or drained. */
 void core_free(struct core *c);
 
-/* One request of the API. The front fills the first part; core_handle runs it and calls done exactly once on `loop`, perhaps
+/* One request of the API. The front fills the first part; core_handle runs it and calls done exactly once on
+ * `loop`, perhaps
  * before it returns. Then the reply has been made durable and audited: only its bytes are left to be made.
  * Memory: the call and all it points to live in rq.arena. */
 struct core_call {

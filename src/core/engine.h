@@ -1,11 +1,16 @@
-/* engine: what a secrets engine or auth method is: one table of routes, and hooks. sys/, token/, cubbyhole/ are engines too.
+/* engine: what a secrets engine or auth method is: one table of routes, and hooks. sys/, token/, cubbyhole/
+ * are engines too.
  *
- * A handler is a plain synchronous function. It reads and writes through rq->view, and CAN BE RUN AGAIN from its start at any
- * time before its commit (the request's arena goes back to its mark; ids and times are drawn anew), so it has no effect but
+ * A handler is a plain synchronous function. It reads and writes through rq->view, and CAN BE RUN AGAIN from
+ * its start at any
+ * time before its commit (the request's arena goes back to its mark; ids and times are drawn anew), so it has
+ * no effect but
  * on rs and the transaction. No locks, no allocation but rq->arena, no JSON parsing, no HTTP codes.
- * Errors: fail() for what the API words as a plain message, fail_wrapped() for what it wraps as "1 error occurred: …".
+ * Errors: fail() for what the API words as a plain message, fail_wrapped() for what it wraps as "1 error
+ * occurred: …".
  *   Any storage error (also ERR_WOULD_BLOCK) is passed on with TRY.
- * Route precedence, by segment: literal, {name}, {name...}. No two routes of equal rank match one path (a test checks).
+ * Route precedence, by segment: literal, {name}, {name...}. No two routes of equal rank match one path (a
+ * test checks).
  * Threads: handlers run on loops, in the lane and on pools; never two of one request at once.
  */
 #pragma once
@@ -16,7 +21,18 @@
 #include "base/rand.h"
 #include "core/txn.h"
 
-enum op { OP_READ, OP_CREATE, OP_UPDATE, OP_PATCH, OP_DELETE, OP_LIST, OP_HELP, OP_HEADER, OP_NONE, OP_COUNT_ };
+enum op {
+    OP_READ,
+    OP_CREATE,
+    OP_UPDATE,
+    OP_PATCH,
+    OP_DELETE,
+    OP_LIST,
+    OP_HELP,
+    OP_HEADER,
+    OP_NONE,
+    OP_COUNT_
+};
 const char *op_name(enum op op); /* "read", "create", … as audit and OpenAPI write them; OP_NONE: "" */
 
 enum field_type {
@@ -42,7 +58,7 @@ struct field {
     enum field_type type;
     unsigned flags;
     const char *help;
-    const char *dflt; /* text form; NULL: the zero value */
+    const char *dflt;           /* text form; NULL: the zero value */
     const char *const *allowed; /* NULL-terminated; for help and OpenAPI */
 };
 
@@ -54,14 +70,16 @@ typedef struct error *handler_fn(struct request *rq, struct response *rs);
 typedef struct error *exists_fn(struct request *rq, bool *ret_exists);
 
 enum {
-    ROUTE_SUDO = 1,        /* needs the sudo capability */
-    ROUTE_UNAUTH = 2,      /* no token needed */
-    ROUTE_READONLY = 4,    /* starts on the loop though the operation is no read (a put sends it to the lane) */
+    ROUTE_SUDO = 1,   /* needs the sudo capability */
+    ROUTE_UNAUTH = 2, /* no token needed */
+    /* starts on the loop though the operation is no read (a put sends it to the lane) */
+    ROUTE_READONLY = 4,
     ROUTE_LANE = 8,        /* runs in the lane though the operation reads */
     ROUTE_BULK = 64,       /* works in steps: response_again() */
     ROUTE_TOP_LEVEL = 128, /* the answer repeats data's members beside "data" (old sys/ routes) */
     ROUTE_NO_AUDIT = 256,
-    ROUTE_CONTROL = 512,   /* the effect happens on the control thread after the response is made: response_control() */
+    /* the effect happens on the control thread after the response is made: response_control() */
+    ROUTE_CONTROL = 512,
     ROUTE_HIDDEN = 1024,   /* not in OpenAPI */
     ROUTE_RAW_BODY = 2048, /* unknown fields are data (kv v1): no field parsing of the body, no warnings */
 };
@@ -73,8 +91,8 @@ struct route_op {
 };
 
 struct route {
-    const char *path;           /* template, relative to the mount, no leading '/'; NULL ends a table */
-    const struct field *fields; /* path, query and body fields; NULL: none */
+    const char *path;               /* template, relative to the mount, no leading '/'; NULL ends a table */
+    const struct field *fields;     /* path, query and body fields; NULL: none */
     struct route_op ops[OP_COUNT_]; /* OP_UPDATE serves creates too when OP_CREATE is empty */
     unsigned flags;
     exists_fn *exists; /* NULL: writes are updates */
@@ -82,7 +100,11 @@ struct route {
     const char *about; /* longer text for path-help */
 };
 
-enum engine_kind { ENGINE_SECRETS, ENGINE_AUTH, ENGINE_CORE /* sys, identity, cubbyhole, token: not mountable */ };
+enum engine_kind {
+    ENGINE_SECRETS,
+    ENGINE_AUTH,
+    ENGINE_CORE /* sys, identity, cubbyhole, token: not mountable */
+};
 
 struct engine {
     const char *type; /* "kv" */
@@ -92,8 +114,9 @@ struct engine {
     const char *help;
     const char *plugin_version; /* "v0.15.0+builtin"; as sys/mounts and audit show it */
     /* Optional hooks; all may be NULL. Run inside a transaction in the lane. */
-    struct error *(*create)(struct request *rq);   /* after mounting, first time */
-    struct error *(*token_revoked)(struct request *rq, const struct token_entry *te); /* cubbyhole: wipe what belongs to it */
+    struct error *(*create)(struct request *rq); /* after mounting, first time */
+    /* cubbyhole: wipe what belongs to it */
+    struct error *(*token_revoked)(struct request *rq, const struct token_entry *te);
 };
 
 struct mount;
@@ -129,40 +152,42 @@ struct request {
     struct core *core;
     struct active *active; /* NULL for routes that work sealed */
     struct txn *txn;
-    struct view *view;  /* of the mount */
+    struct view *view; /* of the mount */
     const struct clock *clock;
     struct rng *rng;
 
-    str id;             /* UUID */
+    str id; /* UUID */
     enum op op;
-    str path;           /* full, without /v1/: "secret/a"; a list has its trailing slash */
-    str rel;            /* path inside the mount */
+    str path;                         /* full, without /v1/: "secret/a"; a list has its trailing slash */
+    str rel;                          /* path inside the mount */
     const struct mount_table *mounts; /* of the snapshot it runs on */
     const struct mount *mount;
     const struct route *route;
-    struct json *data;  /* body (or query of reads and deletes); an object or NULL */
+    struct json *data; /* body (or query of reads and deletes); an object or NULL */
     bool body_is_empty;
     struct field_value *fields; /* parsed, one per field of the route */
     size_t n_fields;
     str params[REQUEST_PARAMS_MAX]; /* values of {name}s, in order of the template */
 
-    str client_token;   /* as sent; empty if none */
+    str client_token;                /* as sent; empty if none */
     const struct token_entry *token; /* NULL for unauthenticated */
     const struct acl *acl;
     bool is_root;
-    str client_id;      /* audit: entity id or hash */
+    str client_id; /* audit: entity id or hash */
     int64_t wrap_ttl_ns;
     struct request_peer peer;
     void *internal_arg; /* of an internal request */
 };
 
-/* Values of the route's fields; the name must be in the table (asserted). Absent: the default, else the zero value. */
+/* Values of the route's fields; the name must be in the table (asserted). Absent: the default, else the zero
+ * value. */
 str field_str(const struct request *rq, const char *name);
 int64_t field_int(const struct request *rq, const char *name);
 int64_t field_ns(const struct request *rq, const char *name); /* FT_SECONDS */
 bool field_bool(const struct request *rq, const char *name);
 const str *field_strs(const struct request *rq, const char *name, size_t *ret_n);
-const struct json *field_json(const struct request *rq, const char *name); /* as sent (FT_ANY, FT_MAP), FT_KV as an object; NULL: absent */
+/* as sent (FT_ANY, FT_MAP), FT_KV as an object; NULL: absent */
+const struct json *field_json(const struct request *rq, const char *name);
 bool field_given(const struct request *rq, const char *name);
 
 /* The answer. Exactly one of: nothing (204), data, auth, raw body. An error never carries data. */
@@ -186,9 +211,10 @@ struct response {
     size_t n_warnings;
     str raw_content_type; /* not empty: raw_body is sent as it is */
     bytes raw_body;
-    bool again;           /* commit, then run the handler again */
-    bool bare_body;       /* the HTTP body is `data` alone, without the envelope (sys/health, sys/init …) */
-    struct error *(*control)(struct core *core, struct arena *a, void *arg); /* after commit and audit, on the control thread */
+    bool again;     /* commit, then run the handler again */
+    bool bare_body; /* the HTTP body is `data` alone, without the envelope (sys/health, sys/init …) */
+    /* after commit and audit, on the control thread */
+    struct error *(*control)(struct core *core, struct arena *a, void *arg);
     void *control_arg;
 };
 
@@ -199,7 +225,8 @@ struct error *response_list(struct request *rq, struct response *rs, const str *
 /* Commits what was written so far and runs the handler again from its start: for ROUTE_BULK. */
 struct error *response_again(struct response *rs);
 
-/* Errors with the API's exact texts. fail: `{"errors": [text]}`; fail_wrapped: "1 error occurred:\n\t* text\n\n". */
+/* Errors with the API's exact texts. fail: `{"errors": [text]}`; fail_wrapped: "1 error occurred:\n\t*
+ * text\n\n". */
 #define fail(rq, kind, ...) error_new((rq)->arena, (kind), __VA_ARGS__)
 struct error *fail_wrapped(struct request *rq, enum err_kind kind, const char *fmt, ...) PRINTF(3, 4) COLD;
 /* 404 with an empty list of errors. */

@@ -1,4 +1,5 @@
-/* ha: contending for the HA lock. One thread waits for it while the node is unsealed; the control thread promotes and demotes. */
+/* ha: contending for the HA lock. One thread waits for it while the node is unsealed; the control thread
+ * promotes and demotes. */
 #include "base/log.h"
 #include "core/active_private.h"
 
@@ -14,10 +15,11 @@ struct ha {
     struct cond changed;
     bool contend; /* lock: mutex */
     bool quit;    /* lock: mutex */
-    bool busy;    /* lock: mutex; a lock was won: the control thread will look at it, or the active object has it */
-    bool won;     /* lock: mutex; the control thread has yet to look at it */
-    bool lost;    /* lock: mutex; the lock won last is gone, perhaps before the control thread heard of it */
-    bool pause;   /* lock: mutex; the last promotion failed: not at once again */
+    /* lock: mutex; a lock was won: the control thread will look at it, or the active object has it */
+    bool busy;
+    bool won;   /* lock: mutex; the control thread has yet to look at it */
+    bool lost;  /* lock: mutex; the lock won last is gone, perhaps before the control thread heard of it */
+    bool pause; /* lock: mutex; the last promotion failed: not at once again */
     char value[UUID_TEXT_BYTES];
 };
 
@@ -123,7 +125,8 @@ static void ha_main(void *arg)
         struct arena *a = arena_new(0);
         struct storage_lock *lock = NULL;
         struct error *e = c->config.storage->ops->lock_acquire(c->config.storage, a, STR("core/lock"),
-                                                               (str){ha->value, sizeof(ha->value)}, LOCK_WAIT_NS, lost, ha, &lock);
+                                                               (str){ha->value, sizeof(ha->value)},
+                                                               LOCK_WAIT_NS, lost, ha, &lock);
 
         if (e)
             log_error("core", "failed to acquire lock", F_STR("error", error_log_text(a, e)));

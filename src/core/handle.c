@@ -10,7 +10,8 @@ enum { DENIED_BARE, DENIED_WRAPPED };
 
 /* ---- holding struct active ---- */
 
-/* Pairs with active_retire (core.c): the count is raised before the pointer is read, the pointer cleared before counts are read. */
+/* Pairs with active_retire (core.c): the count is raised before the pointer is read, the pointer cleared
+ * before counts are read. */
 static struct active *active_enter(struct core *c, struct inflight *slot, unsigned *ret_parity)
 {
     for (;;) {
@@ -35,7 +36,8 @@ static void active_leave(struct inflight *slot, unsigned parity)
     atomic_fetch_sub(&slot->n[parity], 1);
 }
 
-/* The count is read before the snapshot is trusted: a struct whose count is zero is never revived, and its memory stays (see active_private.h). */
+/* The count is read before the snapshot is trusted: a struct whose count is zero is never revived, and its
+ * memory stays (see active_private.h). */
 struct snapshot *snapshot_hold(struct active *a)
 {
     for (;;) {
@@ -67,7 +69,8 @@ static struct error *refuse(struct call_state *cs, int form)
     struct request *rq = &cs->call->rq;
 
     cs->refused = true;
-    return form == DENIED_BARE ? fail(rq, ERR_DENIED, "permission denied") : fail_wrapped(rq, ERR_DENIED, "permission denied");
+    return form == DENIED_BARE ? fail(rq, ERR_DENIED, "permission denied")
+                               : fail_wrapped(rq, ERR_DENIED, "permission denied");
 }
 
 static unsigned route_flags(const struct request *rq)
@@ -181,7 +184,8 @@ static struct error *run_api(struct call_state *cs)
     find_route(rq);
     unsigned flags = route_flags(rq);
 
-    if (cs->txn.mode == TXN_LOOP && ((flags & ROUTE_LANE) || (op_writes(rq->op) && !(flags & ROUTE_READONLY)))) {
+    if (cs->txn.mode == TXN_LOOP &&
+        ((flags & ROUTE_LANE) || (op_writes(rq->op) && !(flags & ROUTE_READONLY)))) {
         cs->txn.stop = TXN_WANTS_LANE;
         return NULL;
     }
@@ -263,7 +267,8 @@ static void unref_set(void *arg)
 
 static struct audit_event event_of(struct call_state *cs)
 {
-    return (struct audit_event){.rq = &cs->call->rq, .decision = cs->decided ? &cs->decision : NULL,
+    return (struct audit_event){.rq = &cs->call->rq,
+                                .decision = cs->decided ? &cs->decision : NULL,
                                 .time_ns = clock_wall_ns(cs->call->rq.clock)};
 }
 
@@ -377,8 +382,10 @@ void call_committed(struct call_state *cs)
     }
 }
 
-/* All audit lines of the turn in one write per device, then the answers. Lines of different sets go in runs of one set. */
-static void write_lines(struct inflight *slot, struct call_state *from, struct call_state *to, struct audit_set *set)
+/* All audit lines of the turn in one write per device, then the answers. Lines of different sets go in runs
+ * of one set. */
+static void write_lines(struct inflight *slot, struct call_state *from, struct call_state *to,
+                        struct audit_set *set)
 {
     size_t n = 0;
     const struct audit_lines **lines;
@@ -408,7 +415,8 @@ static struct audit_set *set_of(const struct call_state *cs)
     return cs->request_line_written ? NULL : cs->request_lines.set;
 }
 
-/* A response line follows a request line that was written, will be written with it, or had no device then (the request enabled one). */
+/* A response line follows a request line that was written, will be written with it, or had no device then
+ * (the request enabled one). */
 static bool is_answerable(const struct call_state *cs)
 {
     return cs->ran && (!cs->in_lane || cs->request_line_written || !cs->request_lines.set);
@@ -465,7 +473,8 @@ static void run_in_pool(struct job *j)
     }
     cs->in_lane = true;
     if (!lane_submit(cs->active->lane, cs, &why))
-        call_failed(cs, error_new(cs->call->rq.arena, why, "%s", why == ERR_BUSY ? "too many writes are waiting" : "Vault is sealed"));
+        call_failed(cs, error_new(cs->call->rq.arena, why, "%s",
+                                  why == ERR_BUSY ? "too many writes are waiting" : "Vault is sealed"));
 }
 
 bool call_to_pool(struct call_state *cs, enum txn_mode mode)
@@ -516,7 +525,9 @@ void core_handle(struct core *c, struct core_call *call)
     if (sys_sealed_handle(c, call))
         return;
     if (str_ends(rq->path, STR("/")) && (rq->op == OP_UPDATE || rq->op == OP_PATCH)) {
-        answer_now(call, core_state(c) == CORE_ACTIVE ? fail(rq, ERR_BAD_REQUEST, "cannot write to a path ending in '/'") : not_active(c, rq));
+        answer_now(call, core_state(c) == CORE_ACTIVE
+                             ? fail(rq, ERR_BAD_REQUEST, "cannot write to a path ending in '/'")
+                             : not_active(c, rq));
         return;
     }
     struct active *a = active_enter(c, slot, &parity);
@@ -540,7 +551,8 @@ void core_handle(struct core *c, struct core_call *call)
     } else {
         cs->in_lane = true;
         if (!lane_submit(a->lane, cs, &why))
-            answer_now(call, fail(rq, why, "%s", why == ERR_BUSY ? "too many writes are waiting" : "Vault is sealed"));
+            answer_now(call, fail(rq, why, "%s",
+                                  why == ERR_BUSY ? "too many writes are waiting" : "Vault is sealed"));
     }
 }
 
@@ -574,18 +586,24 @@ void core_attach_loop(struct core *c, struct loop *l)
 
 /* ---- internal requests ---- */
 
-static struct call_state *internal_new(struct active *a, handler_fn *fn, void *arg, void (*done)(const struct error *e, void *arg))
+static struct call_state *internal_new(struct active *a, handler_fn *fn, void *arg,
+                                       void (*done)(const struct error *e, void *arg))
 {
     struct arena *arena = arena_new(96 * 1024 * 1024);
     struct call_state *cs = ARENA_NEW(arena, struct call_state);
     struct core *c = a->core;
 
-    *cs = (struct call_state){.active = a, .internal_fn = fn, .internal_done = done, .in_lane = true, .unaudited = true};
+    *cs = (struct call_state){
+        .active = a, .internal_fn = fn, .internal_done = done, .in_lane = true, .unaudited = true};
     cs->parity = a->generation & 1;
     atomic_fetch_add(&c->internal.n[cs->parity], 1);
     cs->call = &cs->internal_call;
     cs->call->state = cs;
-    cs->call->rq = (struct request){.arena = arena, .core = c, .clock = c->config.clock, .rng = c->config.rng, .op = OP_UPDATE,
+    cs->call->rq = (struct request){.arena = arena,
+                                    .core = c,
+                                    .clock = c->config.clock,
+                                    .rng = c->config.rng,
+                                    .op = OP_UPDATE,
                                     .internal_arg = arg};
     cs->mark = arena_mark(arena);
     return cs;
@@ -600,7 +618,8 @@ static void internal_refused(struct call_state *cs)
     active_leave(&c->internal, parity);
 }
 
-bool internal_submit(struct active *a, handler_fn *fn, void *arg, void (*done)(const struct error *e, void *arg))
+bool internal_submit(struct active *a, handler_fn *fn, void *arg,
+                     void (*done)(const struct error *e, void *arg))
 {
     struct call_state *cs = internal_new(a, fn, arg, done);
     enum err_kind why = ERR_SEALED;
@@ -611,7 +630,8 @@ bool internal_submit(struct active *a, handler_fn *fn, void *arg, void (*done)(c
     return false;
 }
 
-bool internal_read(struct active *a, handler_fn *fn, void *arg, void (*done)(const struct error *e, void *arg))
+bool internal_read(struct active *a, handler_fn *fn, void *arg,
+                   void (*done)(const struct error *e, void *arg))
 {
     struct call_state *cs = internal_new(a, fn, arg, done);
 

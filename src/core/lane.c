@@ -30,16 +30,16 @@ struct queue {
 struct lane {
     struct active *active;
     struct thread runner, committer;
-    struct mutex mutex;     /* everything below */
-    struct cond to_runner;  /* queue, or idle commit, or room in the group */
+    struct mutex mutex;    /* everything below */
+    struct cond to_runner; /* queue, or idle commit, or room in the group */
     struct cond to_committer;
     struct queue queue;
     struct group filling;
     bool committing;
-    bool closed;            /* nothing more is run */
-    bool broken;            /* storage failed: closed until rebuilt */
+    bool closed; /* nothing more is run */
+    bool broken; /* storage failed: closed until rebuilt */
     bool runner_gone;
-    uint64_t epoch;         /* rises when a group fails: what ran on its overlay is void */
+    uint64_t epoch; /* rises when a group fails: what ran on its overlay is void */
     struct overlay_entry *overlay[OVERLAY_BUCKETS];
     size_t n_overlay;
 };
@@ -111,7 +111,8 @@ bool lane_overlay_get(struct lane *l, struct arena *a, str path, bytes *ret)
     return found;
 }
 
-void lane_overlay_each(struct lane *l, struct arena *a, void (*fn)(void *arg, str path, bool deletes), void *arg)
+void lane_overlay_each(struct lane *l, struct arena *a, void (*fn)(void *arg, str path, bool deletes),
+                       void *arg)
 {
     mutex_lock(&l->mutex);
     for (size_t i = 0; l->n_overlay > 0 && i < OVERLAY_BUCKETS; i++) {
@@ -136,7 +137,8 @@ static void overlay_add_locked(struct lane *l, struct call_state *cs) REQUIRES(&
         const struct txn_write *w = &cs->txn.writes[i];
         struct overlay_entry *e = ARENA_NEW(cs->call->rq.arena, struct overlay_entry);
 
-        *e = (struct overlay_entry){.hash = str_hash(w->path), .path = w->path, .record = w->record, .deletes = w->deletes};
+        *e = (struct overlay_entry){
+            .hash = str_hash(w->path), .path = w->path, .record = w->record, .deletes = w->deletes};
         e->next = l->overlay[e->hash % OVERLAY_BUCKETS];
         l->overlay[e->hash % OVERLAY_BUCKETS] = e;
         l->n_overlay++;
@@ -207,7 +209,8 @@ static bool fits_locked(struct lane *l, const struct call_state *cs, size_t n_by
     if (l->filling.n_calls == 0)
         return true;
     return !cs->solo && !l->filling.solo && l->filling.n_calls < LANE_GROUP_REQUESTS_MAX &&
-           l->filling.n_writes + cs->txn.n_writes <= caps->batch_max && l->filling.n_bytes + n_bytes <= LANE_GROUP_BYTES_MAX;
+           l->filling.n_writes + cs->txn.n_writes <= caps->batch_max &&
+           l->filling.n_bytes + n_bytes <= LANE_GROUP_BYTES_MAX;
 }
 
 static void requeue_locked(struct lane *l, struct call_state *cs) REQUIRES(&l->mutex)
@@ -266,7 +269,10 @@ static void run_one(struct lane *l, struct call_state *cs)
     call_run(cs, TXN_LANE);
     switch (cs->txn.stop) {
     case TXN_GO: join(l, cs); return;
-    case TXN_WOULD_BLOCK: txn_drop_hooks(&cs->txn); rehearse(l, cs); return;
+    case TXN_WOULD_BLOCK:
+        txn_drop_hooks(&cs->txn);
+        rehearse(l, cs);
+        return;
     case TXN_WANTS_EXCLUSIVE:
     case TXN_WANTS_LANE:
         cs->exclusive = true;
@@ -317,7 +323,8 @@ static void runner_main(void *arg)
 
 static struct storage_batch batch_of(struct arena *scratch, const struct active *a, const struct group *g)
 {
-    struct storage_batch b = {.puts = ARENA_ARRAY(scratch, struct storage_put, g->n_writes + 1), .fence = a->lock ? &a->fence : NULL};
+    struct storage_batch b = {.puts = ARENA_ARRAY(scratch, struct storage_put, g->n_writes + 1),
+                              .fence = a->lock ? &a->fence : NULL};
 
     for (const struct call_state *cs = g->first; cs; cs = cs->next)
         for (unsigned i = 0; i < cs->txn.n_writes; i++) {
@@ -351,7 +358,8 @@ static void each_space(const struct group *g, void (*fn)(struct space *s))
     struct space *seen[TXN_SPACES_MAX];
     size_t n = 0;
 
-    /* a space may be visited more than once when there are many: only even counts of visits pair up, so each is kept exact */
+    /* a space may be visited more than once when there are many: only even counts of visits pair up, so each
+     * is kept exact */
     for (const struct call_state *cs = g->first; cs; cs = cs->next)
         for (unsigned i = 0; i < cs->txn.n_writes; i++) {
             struct space *s = cs->txn.writes[i].space;
@@ -387,7 +395,8 @@ static bool is_inserted(const struct txn_write *w)
     return !w->raw && !str_starts(w->path, STR("sys/expire/"));
 }
 
-/* In order: the spaces turn odd, the cache changes, hooks, the spaces turn even; then the overlay goes (see txn_reads_are_consistent). */
+/* In order: the spaces turn odd, the cache changes, hooks, the spaces turn even; then the overlay goes (see
+ * txn_reads_are_consistent). */
 static void publish(struct lane *l, const struct group *g)
 {
     each_space(g, space_bump);
@@ -431,7 +440,8 @@ static void fail_group(struct group *g, enum err_kind kind, const char *text)
     }
 }
 
-/* What was built on the failed group is void: it runs again, after the failed group's own requests, which run one by one. */
+/* What was built on the failed group is void: it runs again, after the failed group's own requests, which run
+ * one by one. */
 static void drop_overlay(struct lane *l, struct group *failed, bool retry)
 {
     mutex_lock(&l->mutex);
@@ -482,7 +492,9 @@ static void commit_failed(struct lane *l, struct group *g, const struct error *e
             mutex_unlock(&l->mutex);
             core_storage_failed(l->active, e->kind);
         }
-        fail_group(g, answer, definite ? "storage refused the write: nothing was changed" : "storage failed: whether the write was done is not known");
+        fail_group(g, answer,
+                   definite ? "storage refused the write: nothing was changed"
+                            : "storage failed: whether the write was done is not known");
     }
     arena_free(a);
 }

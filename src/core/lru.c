@@ -13,8 +13,8 @@ enum { LRU_SHARDS = 16, LRU_BUCKETS_MIN = 64, ENTRY_OVERHEAD_BYTES = 160 };
 struct shard {
     struct mutex mutex;
     struct lru_entry **buckets;
-    size_t n_buckets;          /* a power of two */
-    struct lru_entry *newest;  /* list by last use */
+    size_t n_buckets;         /* a power of two */
+    struct lru_entry *newest; /* list by last use */
     struct lru_entry *oldest;
     size_t n, bytes;
 };
@@ -170,7 +170,8 @@ static void insert(struct lru *l, struct shard *s, uint64_t hash, str path, byte
     memcpy(text, path.p, path.n);
     if (value.n)
         memcpy(text + path.n, value.p, value.n);
-    *e = (struct lru_entry){.hash = hash, .path = {text, path.n}, .value = {value.p ? (uint8_t *)text + path.n : NULL, value.n}};
+    *e = (struct lru_entry){
+        .hash = hash, .path = {text, path.n}, .value = {value.p ? (uint8_t *)text + path.n : NULL, value.n}};
     atomic_init(&e->refs, 1);
     atomic_init(&e->object, NULL);
     if (s->n >= s->n_buckets)
@@ -211,7 +212,8 @@ void lru_fill(struct lru *l, struct space *space, uint64_t seq_before, str path,
     struct shard *s = shard_of(l, hash);
 
     mutex_lock(&s->mutex);
-    if (((seq_before & 1) == 0 && atomic_load(&space->seq) == seq_before) || FAULT(FAULT_DEFECT_FILL_UNCHECKED))
+    if (((seq_before & 1) == 0 && atomic_load(&space->seq) == seq_before) ||
+        FAULT(FAULT_DEFECT_FILL_UNCHECKED))
         insert(l, s, hash, path, value);
     mutex_unlock(&s->mutex);
 }

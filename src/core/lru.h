@@ -1,8 +1,11 @@
 /* lru: the cache of ciphertext in struct active, sharded: the only locks on the read path.
  *
- * An entry is immutable but for its decoded object, set once; references are counted. Absent entries are cached too.
- * Fill rule: a value read from the backend enters only if its space is unchanged since before that read (checked under the
- * shard's lock; a publisher changes the space before it touches any shard), so an old value can never replace a newer one.
+ * An entry is immutable but for its decoded object, set once; references are counted. Absent entries are
+ * cached too.
+ * Fill rule: a value read from the backend enters only if its space is unchanged since before that read
+ * (checked under the
+ * shard's lock; a publisher changes the space before it touches any shard), so an old value can never replace
+ * a newer one.
  */
 #pragma once
 #include "core/spaces.h"
@@ -26,7 +29,8 @@ void lru_fill(struct lru *l, struct space *s, uint64_t seq_before, str path, byt
 /* The publisher's: replaces. `insert`: also when the path was not cached. */
 void lru_put(struct lru *l, str path, bytes value, bool insert);
 struct object *lru_entry_object(struct lru_entry *e); /* a reference, or NULL */
-void lru_entry_set_object(struct lru *l, struct lru_entry *e, struct object *o); /* takes a reference; the first one set stays */
+/* takes a reference; the first one set stays */
+void lru_entry_set_object(struct lru *l, struct lru_entry *e, struct object *o);
 struct lru_stats {
     size_t entries, bytes;
 };

@@ -27,7 +27,8 @@ static struct error *refuse_split_tables(struct txn *t, enum table_kind kind)
     if (n == 0)
         return NULL;
     return error_new(t->arena, ERR_INTERNAL,
-                     "core/%s is kept as one entry per mount, as newer OpenBao does: this store cannot be opened without losing its mounts",
+                     "core/%s is kept as one entry per mount, as newer OpenBao does: this store cannot be "
+                     "opened without losing its mounts",
                      kinds[kind].path);
 }
 
@@ -99,7 +100,8 @@ static str accessor_new(struct request *rq, enum table_kind kind, str type)
                      PSTR(hex_encode(rq->arena, (bytes){random, sizeof(random)})));
 }
 
-struct json *mount_tables_add(struct request *rq, struct mount_tables *t, enum table_kind kind, str path, str type, str description)
+struct json *mount_tables_add(struct request *rq, struct mount_tables *t, enum table_kind kind, str path,
+                              str type, str description)
 {
     struct arena *a = rq->arena;
     struct json *e = json_object_ordered(a);
@@ -147,7 +149,8 @@ static const struct required {
     bool seal_wrap;
 } required_mounts[] = {
     {TABLE_LOCAL_MOUNTS, "cubbyhole/", "cubbyhole", "per-token private secret storage", NULL, false},
-    {TABLE_MOUNTS, "sys/", "system", "system endpoints used for control, policy and debugging", "Accept", true},
+    {TABLE_MOUNTS, "sys/", "system", "system endpoints used for control, policy and debugging", "Accept",
+     true},
     {TABLE_MOUNTS, "identity/", "identity", "identity store", "Authorization", false},
     {TABLE_AUTH, "token/", "token", "token based credentials", NULL, false},
 };
@@ -182,7 +185,8 @@ void mount_tables_complete(struct request *rq, struct mount_tables *t)
 
         if (mount_tables_find(t, path, NULL))
             continue;
-        struct json *e = mount_tables_add(rq, t, r->kind, str_from_cstr(r->path), str_from_cstr(r->type), str_from_cstr(r->description));
+        struct json *e = mount_tables_add(rq, t, r->kind, str_from_cstr(r->path), str_from_cstr(r->type),
+                                          str_from_cstr(r->description));
 
         json_set_bool(a, e, STR("seal_wrap"), r->seal_wrap);
         if (r->passthrough)
@@ -227,8 +231,10 @@ bool mount_is_core_type(str type)
     return false;
 }
 
-/* kv version 2 is a type of its own to the engine list: it is kept and shown, its paths answer that there is no engine. */
-static const struct engine_entry *engine_of(struct active *active, str type, const struct json *options, bool is_auth)
+/* kv version 2 is a type of its own to the engine list: it is kept and shown, its paths answer that there is
+ * no engine. */
+static const struct engine_entry *engine_of(struct active *active, str type, const struct json *options,
+                                            bool is_auth)
 {
     if (mount_is_core_type(type))
         return core_engine_find(active->core, type, ENGINE_CORE);
@@ -250,7 +256,8 @@ static struct space *space_of(struct active *active, struct arena *arena, const 
     return active_mount_space(active, prefix);
 }
 
-static struct mount mount_make(struct active *active, struct arena *arena, const struct json *stored, bool is_auth)
+static struct mount mount_make(struct active *active, struct arena *arena, const struct json *stored,
+                               bool is_auth)
 {
     struct json *e = json_copy(arena, stored);
     const struct json *config = json_get(e, STR("config")), *options = json_get(e, STR("options"));
@@ -273,8 +280,10 @@ static struct mount mount_make(struct active *active, struct arena *arena, const
         .entry = e,
     };
 
-    m.audit_request_keys = strings_of(arena, json_get(config, STR("audit_non_hmac_request_keys")), &m.n_audit_request_keys);
-    m.audit_response_keys = strings_of(arena, json_get(config, STR("audit_non_hmac_response_keys")), &m.n_audit_response_keys);
+    m.audit_request_keys =
+        strings_of(arena, json_get(config, STR("audit_non_hmac_request_keys")), &m.n_audit_request_keys);
+    m.audit_response_keys =
+        strings_of(arena, json_get(config, STR("audit_non_hmac_response_keys")), &m.n_audit_response_keys);
     const struct engine_entry *engine = engine_of(active, m.type, m.options, is_auth);
 
     if (engine) {

@@ -10,16 +10,19 @@ struct mount_tables { /* as stored; in the request's arena */
     bool changed[TABLE_COUNT_];
 };
 
-/* Reads all four; a missing one is made empty (changed). Errors stop the opening: a table is never rewritten from a failed read. */
+/* Reads all four; a missing one is made empty (changed). Errors stop the opening: a table is never rewritten
+ * from a failed read. */
 struct error *mount_tables_load(struct txn *t, struct mount_tables *ret) MUST_USE;
 /* Adds what must be there (sys/, identity/, cubbyhole/, token/) and fills missing accessors and the like. */
 void mount_tables_complete(struct request *rq, struct mount_tables *t);
-struct error *mount_tables_save(struct txn *t, const struct mount_tables *tables) MUST_USE; /* the changed ones */
+/* the changed ones */
+struct error *mount_tables_save(struct txn *t, const struct mount_tables *tables) MUST_USE;
 
 /* The entry at a mount path ("secret/", "auth/userpass/"); NULL: none. */
 struct json *mount_tables_find(const struct mount_tables *t, str path, enum table_kind *ret_kind);
 /* A new entry, in table `kind`. */
-struct json *mount_tables_add(struct request *rq, struct mount_tables *t, enum table_kind kind, str path, str type, str description);
+struct json *mount_tables_add(struct request *rq, struct mount_tables *t, enum table_kind kind, str path,
+                              str type, str description);
 void mount_tables_remove(struct mount_tables *t, const struct json *entry, enum table_kind kind);
 
 bool mount_is_core_type(str type); /* system, identity, cubbyhole, token: there is one of each, always */

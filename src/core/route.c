@@ -187,7 +187,8 @@ static const struct route *match(const struct node *n, str left, bool slash, str
             return found;
     }
     for (const struct end *e = n->rest; e && slash; e = e->next)
-        if (e->suffix.n == 0 ? left.n > 0 || rest_may_be_empty(e->route) : (left.n > e->suffix.n && str_ends(left, e->suffix))) {
+        if (e->suffix.n == 0 ? left.n > 0 || rest_may_be_empty(e->route)
+                             : (left.n > e->suffix.n && str_ends(left, e->suffix))) {
             params[0] = str_slice(left, 0, left.n - e->suffix.n);
             return e->route;
         }

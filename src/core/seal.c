@@ -40,8 +40,11 @@ static struct error *stored_config_parse(struct arena *a, bytes text, struct sea
     str type = json_get_str(v, STR("type"));
 
     if (type.n && !str_eq(type, STR("shamir")))
-        return error_new(a, ERR_INTERNAL, "the store is sealed with \"%.*s\", which this configuration does not name", PSTR(type));
-    int64_t shares = json_get_int(v, STR("secret_shares")), threshold = json_get_int(v, STR("secret_threshold"));
+        return error_new(a, ERR_INTERNAL,
+                         "the store is sealed with \"%.*s\", which this configuration does not name",
+                         PSTR(type));
+    int64_t shares = json_get_int(v, STR("secret_shares")),
+            threshold = json_get_int(v, STR("secret_threshold"));
 
     e = seal_config_check(a, shares, threshold);
     if (e)
@@ -139,16 +142,19 @@ static struct error *blob_open(struct arena *a, bytes blob, bytes unseal_key, st
         return error_new(a, ERR_INTERNAL, "%s is damaged", blob_path);
     if (unseal_key.n != 16 && unseal_key.n != 32)
         return error_new(a, ERR_BAD_REQUEST,
-                         "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: wrong key length");
+                         "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: "
+                         "wrong key length");
     struct aead_key *k = aead_key_new(unseal_key);
     size_t n = sealed.n - AEAD_NONCE_BYTES - AEAD_TAG_BYTES;
     uint8_t *clear = arena_alloc(a, n + 1);
-    bool ok = aead_open(clear, k, sealed.p, (bytes){0}, (bytes){sealed.p + AEAD_NONCE_BYTES, sealed.n - AEAD_NONCE_BYTES});
+    bool ok = aead_open(clear, k, sealed.p, (bytes){0},
+                        (bytes){sealed.p + AEAD_NONCE_BYTES, sealed.n - AEAD_NONCE_BYTES});
 
     aead_key_free(k);
     if (!ok)
         return error_new(a, ERR_BAD_REQUEST,
-                         "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: message authentication failed");
+                         "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: "
+                         "message authentication failed");
     TRY(json_parse(a, (str){(char *)clear, n}, true, &list));
     if (list->type != JSON_ARRAY || list->n != 1 || list->items[0]->type != JSON_STRING ||
         !base64_decode(a, list->items[0]->text, &key) || key.n == 0)
@@ -157,7 +163,8 @@ static struct error *blob_open(struct arena *a, bytes blob, bytes unseal_key, st
     return NULL;
 }
 
-struct error *seal_root_key(struct storage *s, struct arena *a, const struct seal_config *c, bytes unseal_key, struct secret **ret)
+struct error *seal_root_key(struct storage *s, struct arena *a, const struct seal_config *c, bytes unseal_key,
+                            struct secret **ret)
 {
     bytes blob;
 
@@ -200,7 +207,8 @@ bool unseal_progress_add(struct unseal_progress *p, bytes share)
     return true;
 }
 
-struct error *unseal_progress_join(const struct unseal_progress *p, struct arena *a, unsigned threshold, struct secret **ret)
+struct error *unseal_progress_join(const struct unseal_progress *p, struct arena *a, unsigned threshold,
+                                   struct secret **ret)
 {
     bytes v[COUNT_OF(p->shares)];
 

@@ -2,7 +2,8 @@
  *
  *   begun, ended   commits into the space that were started, and that were published or dropped
  *   seq            even: at rest; odd: being published. Changes with every publication.
- * A reader is consistent when seq was even and is the same at its end (and, if it read past the LRU, when no commit was under way).
+ * A reader is consistent when seq was even and is the same at its end (and, if it read past the LRU, when no
+ * commit was under way).
  */
 #pragma once
 #include "core/txn.h"

@@ -114,7 +114,10 @@ struct error *stored_unpack(struct arena *a, str path, bytes packed, bytes *ret)
     case 'G': return gunzip(a, path, rest, ret);
     case 'S': return unsnap(a, path, rest, ret);
     case 'L':
-    case '4': return error_new(a, ERR_INTERNAL, "the stored entry %.*s is compressed in a form that has no known writer", PSTR(path));
+    case '4':
+        return error_new(a, ERR_INTERNAL,
+                         "the stored entry %.*s is compressed in a form that has no known writer",
+                         PSTR(path));
     default: *ret = packed; return NULL;
     }
 }
@@ -123,7 +126,8 @@ bytes stored_gzip(struct arena *a, bytes clear)
 {
     z_stream z = {.next_in = (uint8_t *)arena_copy(a, clear.p, clear.n), .avail_in = (uInt)clear.n};
 
-    if (clear.n > UINT32_MAX / 2 || deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    if (clear.n > UINT32_MAX / 2 ||
+        deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return clear;
     size_t cap = deflateBound(&z, (uLong)clear.n);
     uint8_t *out = arena_alloc(a, cap + 1);
@@ -160,5 +164,6 @@ struct error *stored_table_save(struct view *v, str path, const struct json *tab
 {
     struct arena *a = view_arena(v);
 
-    return view_put(v, path, stored_gzip(a, bytes_from_str(arena_fmt(a, "%.*s\n", PSTR(json_text(a, table))))));
+    return view_put(v, path,
+                    stored_gzip(a, bytes_from_str(arena_fmt(a, "%.*s\n", PSTR(json_text(a, table))))));
 }

@@ -1,8 +1,7 @@
-#include "core/txn_private.h"
-
 #include "base/fault.h"
 #include "core/active_private.h"
 #include "core/lane.h"
+#include "core/txn_private.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -33,7 +32,8 @@ static void note_read(struct txn *t, struct space *s)
     /* begun before ended: a commit that ends in between is taken for one under way, never missed */
     uint64_t begun = atomic_load(&s->begun);
 
-    t->reads[t->n_spaces++] = (struct txn_read){s, atomic_load(&s->seq), begun, atomic_load(&s->ended) != begun};
+    t->reads[t->n_spaces++] =
+        (struct txn_read){s, atomic_load(&s->seq), begun, atomic_load(&s->ended) != begun};
 }
 
 bool txn_reads_are_consistent(const struct txn *t)
@@ -89,7 +89,8 @@ static struct error *stored_error(struct txn *t, str path, enum barrier_result r
 {
     if (r == BARRIER_CLOSED)
         return error_new(t->arena, ERR_SEALED, "Vault is sealed");
-    return error_new(t->arena, ERR_INTERNAL, "cannot decrypt the stored entry %.*s: damaged or moved", PSTR(path));
+    return error_new(t->arena, ERR_INTERNAL, "cannot decrypt the stored entry %.*s: damaged or moved",
+                     PSTR(path));
 }
 
 static bool is_cacheable(const struct space *s, str path)
@@ -213,7 +214,8 @@ struct error *view_get_json(struct view *v, str path, struct json **ret)
     struct error *e = json_parse(v->txn->arena, str_from_bytes(clear), true, ret);
 
     if (e)
-        return error_wrap(v->txn->arena, e, "the stored entry %.*s%.*s is not valid JSON", PSTR(v->space->prefix), PSTR(path));
+        return error_wrap(v->txn->arena, e, "the stored entry %.*s%.*s is not valid JSON",
+                          PSTR(v->space->prefix), PSTR(path));
     return NULL;
 }
 
@@ -260,13 +262,16 @@ static struct error *add_write(struct txn *t, struct txn_write w)
     if (t->mode == TXN_LOOP || t->mode == TXN_POOL)
         return stop(t, TXN_WANTS_LANE);
     if (w.path.n > caps->key_bytes_max)
-        return error_new(t->arena, ERR_TOO_LARGE, "the path is longer than storage takes: %zu bytes, at most %zu", w.path.n,
+        return error_new(t->arena, ERR_TOO_LARGE,
+                         "the path is longer than storage takes: %zu bytes, at most %zu", w.path.n,
                          caps->key_bytes_max);
     if (w.clear.n + BARRIER_OVERHEAD_BYTES > caps->value_bytes_max)
-        return error_new(t->arena, ERR_TOO_LARGE, "the value is larger than storage takes: %zu bytes, at most %zu", w.clear.n,
+        return error_new(t->arena, ERR_TOO_LARGE,
+                         "the value is larger than storage takes: %zu bytes, at most %zu", w.clear.n,
                          caps->value_bytes_max - BARRIER_OVERHEAD_BYTES);
     if (t->n_writes == TXN_WRITES_MAX)
-        return error_new(t->arena, ERR_INTERNAL, "the request writes more entries than one transaction takes");
+        return error_new(t->arena, ERR_INTERNAL,
+                         "the request writes more entries than one transaction takes");
     if (t->n_writes == t->cap_writes) {
         unsigned cap = t->cap_writes ? t->cap_writes * 2 : 8;
 
@@ -280,8 +285,10 @@ static struct error *add_write(struct txn *t, struct txn_write w)
 struct error *view_put(struct view *v, str path, bytes clear)
 {
     /* an empty value is a value: its pointer must not be NULL */
-    struct txn_write w = {.space = v->space, .path = full_path(v, path),
-                          .clear = {arena_copy(v->txn->arena, clear.p ? clear.p : (const uint8_t *)"", clear.n), clear.n}};
+    struct txn_write w = {
+        .space = v->space,
+        .path = full_path(v, path),
+        .clear = {arena_copy(v->txn->arena, clear.p ? clear.p : (const uint8_t *)"", clear.n), clear.n}};
 
     return add_write(v->txn, w);
 }
@@ -307,8 +314,10 @@ struct error *view_delete(struct view *v, str path)
 
 struct error *txn_put_raw(struct txn *t, str path, bytes value)
 {
-    struct txn_write w = {.space = active_space(t->active, SPACE_CORE), .path = arena_str(t->arena, path),
-                          .clear = arena_bytes(t->arena, value), .raw = true};
+    struct txn_write w = {.space = active_space(t->active, SPACE_CORE),
+                          .path = arena_str(t->arena, path),
+                          .clear = arena_bytes(t->arena, value),
+                          .raw = true};
 
     return add_write(t, w);
 }
@@ -355,16 +364,29 @@ static void apply_write(struct name_set *set, str prefix, str path, bool deletes
             set->names[i - 1] = set->names[--set->n];
 }
 
-struct overlay_walk {
-    struct name_set *set;
-    str prefix;
+struct flying { /* a write in flight */
+    struct flying *next;
+    str path;
+    bool deletes;
 };
 
-static void apply_overlay(void *arg, str path, bool deletes)
-{
-    struct overlay_walk *w = arg;
+struct flying_list {
+    struct arena *arena;
+    str prefix;
+    struct flying *first, **end;
+};
 
-    apply_write(w->set, w->prefix, path, deletes);
+static void note_flying(void *arg, str path, bool deletes)
+{
+    struct flying_list *list = arg;
+
+    if (!str_starts(path, list->prefix))
+        return;
+    struct flying *f = ARENA_NEW(list->arena, struct flying);
+
+    *f = (struct flying){.path = path, .deletes = deletes};
+    *list->end = f;
+    list->end = &f->next;
 }
 
 static int compare_names(const void *x, const void *y)
@@ -395,10 +417,15 @@ static struct error *list_full(struct txn *t, struct space *s, str prefix, struc
         return stop(t, TXN_WOULD_BLOCK);
     }
     t->past_lru = true;
+    /* what is in flight is noted first: the backend may have it or not when it is asked, the outcome is the same */
+    struct flying_list flying = {.arena = t->arena, .prefix = prefix, .end = &flying.first};
+
+    if (t->mode == TXN_LANE)
+        lane_overlay_each(t->active->lane, t->arena, note_flying, &flying);
     TRY(storage_list(backend, t->arena, prefix, &set->names, &set->n));
     set->cap = set->n;
-    if (t->mode == TXN_LANE)
-        lane_overlay_each(t->active->lane, t->arena, apply_overlay, &(struct overlay_walk){set, prefix});
+    for (const struct flying *f = flying.first; f; f = f->next)
+        apply_write(set, prefix, f->path, f->deletes);
     for (unsigned i = 0; i < t->n_writes; i++)
         apply_write(set, prefix, t->writes[i].path, t->writes[i].deletes);
     for (size_t i = 0; i < set->n_folders; i++) {
@@ -438,7 +465,7 @@ static struct error *clear_below(struct view *v, str prefix, unsigned *left, uns
     if (depth > 256)
         return error_new(v->txn->arena, ERR_INTERNAL, "the folder %.*s is nested too deep", PSTR(prefix));
     TRY(view_list(v, prefix, &names, &n));
-    for (size_t i = 0; i < n && *left > 0; i++) {
+    for (size_t i = 0; i<n && * left> 0; i++) {
         str path = arena_join(v->txn->arena, prefix, names[i]);
 
         if (str_ends(names[i], STR("/"))) {

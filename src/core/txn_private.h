@@ -1,4 +1,5 @@
-/* txn_private: a transaction from inside: how a request is run, what it wrote, what it rests on. For core only. */
+/* txn_private: a transaction from inside: how a request is run, what it wrote, what it rests on. For core
+ * only. */
 #pragma once
 #include "core/lru.h"
 #include "core/spaces.h"
@@ -43,8 +44,8 @@ struct txn {
     bool may_block, exclusive;
     enum txn_stop stop;
     bool stopped_by_list;
-    bool past_lru;       /* read from the backend */
-    unsigned n_reads;    /* since txn_reads_begin */
+    bool past_lru;    /* read from the backend */
+    unsigned n_reads; /* since txn_reads_begin */
     struct txn_read reads[TXN_SPACES_MAX];
     unsigned n_spaces;
     bool too_many_spaces; /* consistency can't be shown: run in the lane */

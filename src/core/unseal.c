@@ -1,4 +1,5 @@
-/* unseal: initialising a store, and opening one with shares. Everything here runs on the control thread and may wait. */
+/* unseal: initialising a store, and opening one with shares. Everything here runs on the control thread and
+ * may wait. */
 #include "base/cursor.h"
 #include "base/encode.h"
 #include "base/fault.h"
@@ -29,7 +30,9 @@ static struct error *open_old_store(struct core *c, struct arena *a, bytes root_
     if (!record_open(clear, root_key, STR("barrier/init"), record))
         return error_new(a, ERR_BAD_REQUEST, "invalid key: barrier/init does not open");
     TRY(json_parse(a, (str){(char *)clear, record.n - BARRIER_OVERHEAD_BYTES}, true, &v));
-    str keyring = arena_fmt(a, "{\"MasterKey\":\"%.*s\",\"Keys\":[{\"Term\":1,\"Version\":1,\"Value\":\"%.*s\",\"InstallTime\":\"%.*s\"}]}",
+    str keyring = arena_fmt(a,
+                            "{\"MasterKey\":\"%.*s\",\"Keys\":[{\"Term\":1,\"Version\":1,\"Value\":\"%.*s\","
+                            "\"InstallTime\":\"%.*s\"}]}",
                             PSTR(base64_encode(a, root_key)), PSTR(json_get_str(v, STR("Key"))),
                             PSTR(time_format(a, clock_wall_ns(c->config.clock))));
 
@@ -205,7 +208,8 @@ static void init_keys_make(struct core *c, struct init_keys *k, unsigned shares,
     k->barrier = barrier_new(rng, clock_wall_ns(c->config.clock), secret_reveal(k->root_key));
 }
 
-static struct storage_put sealed_put(struct core *c, struct arena *a, struct barrier *b, str path, bytes clear)
+static struct storage_put sealed_put(struct core *c, struct arena *a, struct barrier *b, str path,
+                                     bytes clear)
 {
     uint8_t *out = arena_alloc(a, clear.n + BARRIER_OVERHEAD_BYTES);
 
@@ -214,7 +218,8 @@ static struct storage_put sealed_put(struct core *c, struct arena *a, struct bar
     return (struct storage_put){.path = path, .value = {out, clear.n + BARRIER_OVERHEAD_BYTES}};
 }
 
-static struct error *write_keys(struct core *c, struct arena *a, struct init_keys *k, unsigned shares, unsigned threshold)
+static struct error *write_keys(struct core *c, struct arena *a, struct init_keys *k, unsigned shares,
+                                unsigned threshold)
 {
     bytes keyring, root;
 
@@ -287,7 +292,8 @@ static struct error *collect(struct storage *from, struct arena *a, str prefix, 
     return NULL;
 }
 
-/* core/keyring comes last: on a store without transactions one that was cut short still counts as not initialised, and init can be
+/* core/keyring comes last: on a store without transactions one that was cut short still counts as not
+ * initialised, and init can be
  * called again. */
 static struct error *write_store(struct core *c, struct arena *a, struct storage *from)
 {
@@ -302,7 +308,8 @@ static struct error *write_store(struct core *c, struct arena *a, struct storage
             all.puts[all.n - 1] = keyring;
         }
     (void)FAULT(FAULT_COMMIT_BEFORE);
-    struct error *e = storage_commit(c->config.storage, a, &(struct storage_batch){.puts = all.puts, .n = all.n});
+    struct error *e =
+        storage_commit(c->config.storage, a, &(struct storage_batch){.puts = all.puts, .n = all.n});
 
     (void)FAULT(FAULT_COMMIT_AFTER);
     return e;
@@ -357,7 +364,8 @@ static struct json *init_answer(struct arena *a, const struct init_keys *k, unsi
     return answer;
 }
 
-struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, unsigned threshold, struct json **ret_answer)
+struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, unsigned threshold,
+                              struct json **ret_answer)
 {
     struct init_keys k = {0};
     struct seal_config config;
@@ -385,7 +393,8 @@ struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, 
         c->seal_config = (struct seal_config){.shares = shares, .threshold = threshold, .has_blob = true};
         mutex_unlock(&c->mutex);
         core_set_state(c, CORE_SEALED);
-        log_info("core", "security barrier initialized", F_INT("stored", 1), F_INT("shares", shares), F_INT("threshold", threshold));
+        log_info("core", "security barrier initialized", F_INT("stored", 1), F_INT("shares", shares),
+                 F_INT("threshold", threshold));
         log_info("core", "root token generated");
     }
     init_keys_done(&k);

@@ -61,7 +61,8 @@ struct acl_result {
  * fewer '+', longer, greater by bytes. */
 void acl_decide(const struct acl *acl, enum op op, str path, struct acl_result *ret);
 
-/* May this set do anything at `path` (a mount, ending in '/') or below it? A rule that begins there may still not match. */
+/* May this set do anything at `path` (a mount, ending in '/') or below it? A rule that begins there may still
+ * not match. */
 bool acl_reaches(const struct acl *acl, str path);
 
 /* Does an answer wrapped for `wrap_ttl_ns` (0: not wrapped) keep within the rule's bounds? Asked besides

@@ -2,8 +2,9 @@
 #include "core/mount_store.h"
 #include "core/sys/sys.h"
 
-const char *const mount_string_lists[] = {"audit_non_hmac_request_keys", "audit_non_hmac_response_keys", "passthrough_request_headers",
-                                          "allowed_response_headers",    "allowed_managed_keys",         NULL};
+const char *const mount_string_lists[] = {"audit_non_hmac_request_keys", "audit_non_hmac_response_keys",
+                                          "passthrough_request_headers", "allowed_response_headers",
+                                          "allowed_managed_keys",        NULL};
 static const char *const token_types[] = {"default", "service", "batch", "default-service", "default-batch"};
 
 bool mount_token_type_parse(str text, int *ret)
@@ -68,7 +69,8 @@ struct json *mount_answer(struct arena *a, const struct mount *m)
     json_set_str(a, o, STR("uuid"), m->uuid);
     json_set_bool(a, o, STR("local"), m->local);
     json_set_bool(a, o, STR("seal_wrap"), m->seal_wrap);
-    json_set_bool(a, o, STR("external_entropy_access"), json_get_bool(m->entry, STR("external_entropy_access")));
+    json_set_bool(a, o, STR("external_entropy_access"),
+                  json_get_bool(m->entry, STR("external_entropy_access")));
     json_set(a, o, STR("options"), m->options ? json_copy(a, m->options) : json_null(a));
     json_set_str(a, o, STR("plugin_version"), json_get_str(m->entry, STR("plugin_version")));
     json_set_str(a, o, STR("running_plugin_version"), version);
@@ -93,8 +95,10 @@ struct json *mount_tune_answer(struct request *rq, const struct mount *m)
         json_set(a, o, STR("options"), json_copy(a, m->options));
     if (!json_is_null(lockout)) {
         json_set_int(a, o, STR("user_lockout_threshold"), json_get_int(lockout, STR("lockout_threshold")));
-        json_set_int(a, o, STR("user_lockout_duration"), json_get_int(lockout, STR("lockout_duration")) / NS_PER_S);
-        json_set_int(a, o, STR("user_lockout_counter_reset_duration"), json_get_int(lockout, STR("lockout_counter_reset")) / NS_PER_S);
+        json_set_int(a, o, STR("user_lockout_duration"),
+                     json_get_int(lockout, STR("lockout_duration")) / NS_PER_S);
+        json_set_int(a, o, STR("user_lockout_counter_reset_duration"),
+                     json_get_int(lockout, STR("lockout_counter_reset")) / NS_PER_S);
         json_set_bool(a, o, STR("user_lockout_disable"), json_get_bool(lockout, STR("disable_lockout")));
     }
     return o;

@@ -1,7 +1,8 @@
 /* mount_config: settings of a mount from a request into their stored form. */
 #include "core/sys/sys.h"
 
-struct error *mount_list_set(struct request *rq, struct json *config, const char *name, const struct json *given)
+struct error *mount_list_set(struct request *rq, struct json *config, const char *name,
+                             const struct json *given)
 {
     struct json *list = json_array(rq->arena);
     str key = str_from_cstr(name);

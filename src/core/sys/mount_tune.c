@@ -15,7 +15,8 @@ static struct error *tune_read(struct request *rq, struct response *rs)
 
 static struct error *tune_ttls(struct request *rq, const struct mount *m, struct json *config)
 {
-    bool dflt_given = field_str(rq, "default_lease_ttl").n > 0, max_given = field_str(rq, "max_lease_ttl").n > 0;
+    bool dflt_given = field_str(rq, "default_lease_ttl").n > 0,
+         max_given = field_str(rq, "max_lease_ttl").n > 0;
     int64_t dflt_ns = m->default_lease_ttl_ns, max_ns = m->max_lease_ttl_ns;
 
     if (dflt_given)
@@ -23,7 +24,8 @@ static struct error *tune_ttls(struct request *rq, const struct mount *m, struct
     if (max_given)
         TRY(mount_ttl_parse(rq, field_json(rq, "max_lease_ttl"), &max_ns));
     if (dflt_ns != 0 && max_ns != 0 && max_ns < dflt_ns)
-        return fail(rq, ERR_BAD_REQUEST, "backend max lease TTL of %lld would be less than backend default lease TTL of %lld",
+        return fail(rq, ERR_BAD_REQUEST,
+                    "backend max lease TTL of %lld would be less than backend default lease TTL of %lld",
                     (long long)(max_ns / NS_PER_S), (long long)(dflt_ns / NS_PER_S));
     if (dflt_ns < 0 || max_ns < 0)
         return fail(rq, ERR_BAD_REQUEST, "lease TTLs must not be negative");
@@ -49,7 +51,8 @@ static struct error *tune_token_type(struct request *rq, const struct mount *m, 
     return NULL;
 }
 
-static struct error *lockout_ns(struct request *rq, const struct json *given, const char *name, const char *stored, struct json *out)
+static struct error *lockout_ns(struct request *rq, const struct json *given, const char *name,
+                                const char *stored, struct json *out)
 {
     const struct json *v = json_get(given, str_from_cstr(name));
     int64_t ns;
@@ -75,7 +78,8 @@ static struct error *tune_lockout(struct request *rq, const struct mount *m, str
         out = json_object_ordered(rq->arena);
     threshold = json_get(given, STR("lockout_threshold"));
     if (!json_is_null(threshold)) {
-        if ((threshold->type != JSON_STRING && threshold->type != JSON_NUMBER) || !str_parse_u64(threshold->text, &count))
+        if ((threshold->type != JSON_STRING && threshold->type != JSON_NUMBER) ||
+            !str_parse_u64(threshold->text, &count))
             return fail(rq, ERR_BAD_REQUEST, "unable to parse user lockout threshold");
         json_set_int(rq->arena, out, STR("lockout_threshold"), (int64_t)count);
     }
@@ -88,7 +92,8 @@ static struct error *tune_lockout(struct request *rq, const struct mount *m, str
 }
 
 /* kv is upgraded in place when its version option rises; it never goes down. */
-static struct error *tune_options(struct request *rq, struct response *rs, const struct mount *m, struct json *entry)
+static struct error *tune_options(struct request *rq, struct response *rs, const struct mount *m,
+                                  struct json *entry)
 {
     const struct json *given = field_json(rq, "options");
     struct json *options = json_get(entry, STR("options"));
@@ -103,10 +108,12 @@ static struct error *tune_options(struct request *rq, struct response *rs, const
         if (before.n > 0 && !str_parse_u64(before, &from))
             from = 0;
         if (to < from)
-            return fail(rq, ERR_BAD_REQUEST, "cannot downgrade mount from version %llu", (unsigned long long)from);
+            return fail(rq, ERR_BAD_REQUEST, "cannot downgrade mount from version %llu",
+                        (unsigned long long)from);
         if (to > from)
             response_warn(rq, rs,
-                          "Upgrading mount from version %llu to version %llu. This mount will be unavailable for a brief period and will "
+                          "Upgrading mount from version %llu to version %llu. This mount will be unavailable "
+                          "for a brief period and will "
                           "resume service shortly.",
                           (unsigned long long)from, (unsigned long long)to);
     }
@@ -118,7 +125,8 @@ static struct error *tune_options(struct request *rq, struct response *rs, const
     return NULL;
 }
 
-static struct error *tune_apply(struct request *rq, struct response *rs, const struct mount *m, struct json *entry)
+static struct error *tune_apply(struct request *rq, struct response *rs, const struct mount *m,
+                                struct json *entry)
 {
     struct json *config = json_get(entry, STR("config"));
 
@@ -176,7 +184,8 @@ static const struct field tune_fields[] = {
     {"allowed_response_headers", FT_ANY, .help = "response headers the engine may set"},
     {"allowed_managed_keys", FT_ANY, .help = "kept with the mount"},
     {"token_type", FT_STRING, .help = "of an auth method: service, batch, default-service, default-batch"},
-    {"user_lockout_config", FT_MAP, .help = "of an auth method: lockout_threshold, lockout_duration and the like"},
+    {"user_lockout_config", FT_MAP,
+     .help = "of an auth method: lockout_threshold, lockout_duration and the like"},
     {"force_no_cache", FT_BOOL, .help = "accepted; caching is the server's"},
     {"plugin_version", FT_STRING, .help = "version of the engine to use"},
     {"options", FT_KV, .help = "options of the engine; kv: version"},
@@ -184,13 +193,10 @@ static const struct field tune_fields[] = {
 };
 
 const struct route sys_tune_routes[] = {
-    {"mounts/{path...}/tune", tune_fields,
-     .ops = {[OP_READ] = {tune_read}, [OP_UPDATE] = {tune_write}},
-     .flags = ROUTE_TOP_LEVEL,
-     .help = "settings of a mount"},
+    {"mounts/{path...}/tune", tune_fields, .ops = {[OP_READ] = {tune_read}, [OP_UPDATE] = {tune_write}},
+     .flags = ROUTE_TOP_LEVEL, .help = "settings of a mount"},
     {"auth/{path...}/tune", tune_fields,
      .ops = {[OP_READ] = {tune_read, ROUTE_SUDO}, [OP_UPDATE] = {tune_write, ROUTE_SUDO}},
-     .flags = ROUTE_TOP_LEVEL,
-     .help = "settings of an auth method"},
+     .flags = ROUTE_TOP_LEVEL, .help = "settings of an auth method"},
     {0},
 };

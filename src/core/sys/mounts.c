@@ -15,7 +15,8 @@ str mount_path_named(const struct request *rq)
 {
     str path = field_str(rq, "path");
 
-    return arena_fmt(rq->arena, "%s%.*s%s", is_auth_route(rq) ? "auth/" : "", PSTR(path), str_ends(path, STR("/")) ? "" : "/");
+    return arena_fmt(rq->arena, "%s%.*s%s", is_auth_route(rq) ? "auth/" : "", PSTR(path),
+                     str_ends(path, STR("/")) ? "" : "/");
 }
 
 const struct mount *mount_exact(const struct request *rq, str path)
@@ -63,7 +64,9 @@ static struct error *mount_read(struct request *rq, struct response *rs)
     const struct mount *m = mount_exact(rq, path);
 
     if (!m || m->is_auth != is_auth_route(rq))
-        return fail(rq, ERR_BAD_REQUEST, is_auth_route(rq) ? "No auth engine at %.*s" : "No secret engine mount at %.*s", PSTR(bare(path)));
+        return fail(rq, ERR_BAD_REQUEST,
+                    is_auth_route(rq) ? "No auth engine at %.*s" : "No secret engine mount at %.*s",
+                    PSTR(bare(path)));
     rs->data = mount_answer(rq->arena, m);
     return NULL;
 }
@@ -80,12 +83,15 @@ static struct error *check_path(struct request *rq, str path)
     return mount_path_free(rq, path);
 }
 
-static struct error *named_ttl(struct request *rq, const struct json *config, const char *name, const char *word, int64_t *ret)
+static struct error *named_ttl(struct request *rq, const struct json *config, const char *name,
+                               const char *word, int64_t *ret)
 {
     const struct json *given = json_get(config, str_from_cstr(name));
     struct error *e = mount_ttl_parse(rq, given, ret);
 
-    return e ? fail(rq, ERR_BAD_REQUEST, "unable to parse %s TTL of %.*s: %.*s", word, PSTR(given->text), PSTR(e->text)) : NULL;
+    return e ? fail(rq, ERR_BAD_REQUEST, "unable to parse %s TTL of %.*s: %.*s", word, PSTR(given->text),
+                    PSTR(e->text))
+             : NULL;
 }
 
 static struct error *check_ttls(struct request *rq, int64_t dflt_ns, int64_t max_ns)
@@ -97,7 +103,8 @@ static struct error *check_ttls(struct request *rq, int64_t dflt_ns, int64_t max
     if (max_ns > 0 && dflt_ns > max_ns)
         return fail(rq, ERR_BAD_REQUEST, "given default lease TTL greater than given max lease TTL");
     if (max_ns == 0 && dflt_ns > system_ns)
-        return fail(rq, ERR_BAD_REQUEST, "given default lease TTL greater than system max lease TTL of %lld", (long long)(system_ns / NS_PER_S));
+        return fail(rq, ERR_BAD_REQUEST, "given default lease TTL greater than system max lease TTL of %lld",
+                    (long long)(system_ns / NS_PER_S));
     return NULL;
 }
 
@@ -148,7 +155,8 @@ static str canonical_type(struct request *rq, struct json *options)
     return STR("kv");
 }
 
-static struct error *check_type(struct request *rq, str type, const struct json *options, const struct engine **ret)
+static struct error *check_type(struct request *rq, str type, const struct json *options,
+                                const struct engine **ret)
 {
     enum engine_kind kind = is_auth_route(rq) ? ENGINE_AUTH : ENGINE_SECRETS;
     str version = json_get_str(options, STR("version"));
@@ -162,7 +170,11 @@ static struct error *check_type(struct request *rq, str type, const struct json 
         return fail(rq, ERR_BAD_REQUEST, "plugin_name must be provided for plugin backend");
     if (str_eq(type, STR("kv")) && version.n && !str_eq(version, STR("1")) && !two)
         return fail(rq, ERR_BAD_REQUEST, "nil backend of type \"kv\" returned from factory");
-    const struct engine_entry *e = core_engine_find(rq->core, two ? STR("kv-v2") : str_eq(type, STR("generic")) ? STR("kv") : type, kind);
+    const struct engine_entry *e = core_engine_find(rq->core,
+                                                    two                            ? STR("kv-v2")
+                                                    : str_eq(type, STR("generic")) ? STR("kv")
+                                                                                   : type,
+                                                    kind);
 
     if (!e || str_eq(type, STR("kv-v2")))
         return fail(rq, ERR_BAD_REQUEST, "plugin not found in the catalog: %.*s", PSTR(type));
@@ -172,7 +184,8 @@ static struct error *check_type(struct request *rq, str type, const struct json 
 
 static struct error *mount_write(struct request *rq, struct response *rs)
 {
-    static const enum table_kind kinds[2][2] = {{TABLE_MOUNTS, TABLE_LOCAL_MOUNTS}, {TABLE_AUTH, TABLE_LOCAL_AUTH}};
+    static const enum table_kind kinds[2][2] = {{TABLE_MOUNTS, TABLE_LOCAL_MOUNTS},
+                                                {TABLE_AUTH, TABLE_LOCAL_AUTH}};
     struct json *options = json_object_ordered(rq->arena), *config;
     const struct json *given = field_json(rq, "options");
     str path = mount_path_named(rq);
@@ -191,8 +204,8 @@ static struct error *mount_write(struct request *rq, struct response *rs)
     TRY(txn_exclusive(rq->txn));
     TRY(check_path(rq, path));
     TRY(mount_tables_load(rq->txn, &tables));
-    struct json *e = mount_tables_add(rq, &tables, kinds[is_auth_route(rq)][field_bool(rq, "local")], bare(path), type,
-                                      field_str(rq, "description"));
+    struct json *e = mount_tables_add(rq, &tables, kinds[is_auth_route(rq)][field_bool(rq, "local")],
+                                      bare(path), type, field_str(rq, "description"));
 
     json_set(rq->arena, e, STR("config"), config);
     json_set(rq->arena, e, STR("options"), options);
@@ -212,7 +225,8 @@ static str pending_path(struct request *rq, str uuid)
     return arena_fmt(rq->arena, "coffer-pending/unmount-%.*s", PSTR(uuid));
 }
 
-static struct error *begin_unmount(struct request *rq, struct mount_tables *tables, struct json *e, enum table_kind kind, str path)
+static struct error *begin_unmount(struct request *rq, struct mount_tables *tables, struct json *e,
+                                   enum table_kind kind, str path)
 {
     struct view core = txn_view(rq->txn, SPACE_CORE);
     struct json *pending = json_object_ordered(rq->arena);
@@ -291,17 +305,18 @@ static const struct field mount_fields[] = {
 };
 
 const struct route sys_mount_routes[] = {
-    {"mounts", .ops = {[OP_READ] = {tables_read}}, .flags = ROUTE_TOP_LEVEL, .help = "lists the mounted secrets engines"},
+    {"mounts", .ops = {[OP_READ] = {tables_read}}, .flags = ROUTE_TOP_LEVEL,
+     .help = "lists the mounted secrets engines"},
     {"mounts/{path...}", mount_fields,
      .ops = {[OP_READ] = {mount_read}, [OP_UPDATE] = {mount_write}, [OP_DELETE] = {mount_delete, ROUTE_BULK}},
-     .flags = ROUTE_TOP_LEVEL,
-     .help = "shows, mounts or unmounts a secrets engine",
+     .flags = ROUTE_TOP_LEVEL, .help = "shows, mounts or unmounts a secrets engine",
      .about = "Unmounting deletes everything the engine has stored."},
     {"auth", .ops = {[OP_READ] = {tables_read}}, .flags = ROUTE_TOP_LEVEL, .help = "lists the auth methods"},
     {"auth/{path...}", mount_fields,
-     .ops = {[OP_READ] = {mount_read, ROUTE_SUDO}, [OP_UPDATE] = {mount_write, ROUTE_SUDO}, [OP_DELETE] = {mount_delete, ROUTE_BULK | ROUTE_SUDO}},
-     .flags = ROUTE_TOP_LEVEL,
-     .help = "shows, enables or disables an auth method",
+     .ops = {[OP_READ] = {mount_read, ROUTE_SUDO},
+             [OP_UPDATE] = {mount_write, ROUTE_SUDO},
+             [OP_DELETE] = {mount_delete, ROUTE_BULK | ROUTE_SUDO}},
+     .flags = ROUTE_TOP_LEVEL, .help = "shows, enables or disables an auth method",
      .about = "Disabling revokes every token it gave and deletes everything it has stored."},
     {0},
 };

@@ -1,4 +1,5 @@
-/* pending: work in steps that was cut short is finished after activation. Only core/coffer-pending/ is looked at. */
+/* pending: work in steps that was cut short is finished after activation. Only core/coffer-pending/ is looked
+ * at. */
 #include "base/log.h"
 #include "core/active_private.h"
 #include "core/sys/sys.h"

@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-/* Moves are done in one transaction here, so the status of every move that was begun is success. What is kept is which moves those
+/* Moves are done in one transaction here, so the status of every move that was begun is success. What is kept
+ * is which moves those
  * were, for the life of this activation, the newest first. */
 enum { MOVES_MAX = 256 };
 
@@ -117,7 +118,9 @@ static struct error *move_write(struct request *rq, struct response *rs)
 
     txn_on_commit(rq->txn, remember, free, move_new(id, from, to));
     json_set_str(rq->arena, response_data(rq, rs), STR("migration_id"), id);
-    response_warn(rq, rs, "Mount move has been queued. Progress will be reported in Vault's server log, tagged with the returned migration_id");
+    response_warn(rq, rs,
+                  "Mount move has been queued. Progress will be reported in Vault's server log, tagged with "
+                  "the returned migration_id");
     return NULL;
 }
 
@@ -155,10 +158,9 @@ static const struct field status_fields[] = {
 };
 
 const struct route sys_remount_routes[] = {
-    {"remount", move_fields,
-     .ops = {[OP_UPDATE] = {move_write}},
-     .flags = ROUTE_SUDO | ROUTE_TOP_LEVEL,
+    {"remount", move_fields, .ops = {[OP_UPDATE] = {move_write}}, .flags = ROUTE_SUDO | ROUTE_TOP_LEVEL,
      .help = "moves a mount to another path"},
-    {"remount/status/{migration_id}", status_fields, .ops = {[OP_READ] = {status_read}}, .help = "how a move went"},
+    {"remount/status/{migration_id}", status_fields, .ops = {[OP_READ] = {status_read}},
+     .help = "how a move went"},
     {0},
 };

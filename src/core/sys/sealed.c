@@ -1,5 +1,7 @@
-/* sealed: the routes that work sealed, uninitialised or on a standby. Dispatched from this table before any object exists;
- * not audited, no token. Quick answers are made on the loop, what reads storage or changes the state runs on the control thread. */
+/* sealed: the routes that work sealed, uninitialised or on a standby. Dispatched from this table before any
+ * object exists;
+ * not audited, no token. Quick answers are made on the loop, what reads storage or changes the state runs on
+ * the control thread. */
 #include "base/encode.h"
 #include "base/log.h"
 #include "core/active_private.h"
@@ -96,7 +98,9 @@ static struct error *leader(struct core *c, struct arena *a, void *arg)
 
 static bool parse_bool(str s, bool *ret)
 {
-    static const char *const yes[] = {"1", "t", "T", "TRUE", "true", "True"}, *const no[] = {"0", "f", "F", "FALSE", "false", "False"};
+    static const char *const yes[] = {"1", "t", "T", "TRUE", "true", "True"}, *const no[] = {
+                                                                                  "0",     "f",     "F",
+                                                                                  "FALSE", "false", "False"};
 
     for (size_t i = 0; i < COUNT_OF(yes); i++) {
         if (str_eq(s, str_from_cstr(yes[i])))
@@ -137,9 +141,12 @@ static struct error *health(struct core *c, struct arena *a, void *arg)
     struct json *o = json_object_ordered(a);
     int active, standby, sealed, uninit, unused;
     bool standby_ok, perf_ok;
-    bool ok = query_code(rq, STR("activecode"), 200, &active) && query_code(rq, STR("standbycode"), 429, &standby) &&
-              query_code(rq, STR("sealedcode"), 503, &sealed) && query_code(rq, STR("uninitcode"), 501, &uninit) &&
-              query_code(rq, STR("drsecondarycode"), 472, &unused) && query_code(rq, STR("performancestandbycode"), 473, &unused) &&
+    bool ok = query_code(rq, STR("activecode"), 200, &active) &&
+              query_code(rq, STR("standbycode"), 429, &standby) &&
+              query_code(rq, STR("sealedcode"), 503, &sealed) &&
+              query_code(rq, STR("uninitcode"), 501, &uninit) &&
+              query_code(rq, STR("drsecondarycode"), 472, &unused) &&
+              query_code(rq, STR("performancestandbycode"), 473, &unused) &&
               query_flag(rq, STR("standbyok"), &standby_ok) && query_flag(rq, STR("perfstandbyok"), &perf_ok);
 
     if (!ok)
@@ -206,7 +213,8 @@ static struct error *seal_status_fresh(struct core *c, struct arena *a, void *ar
 }
 
 /* Go decodes these bodies into a struct: a wrong type is an error, unknown members are not. */
-static struct error *typed(struct arena *a, const struct json *o, const char *name, enum json_type type, const struct json **ret)
+static struct error *typed(struct arena *a, const struct json *o, const char *name, enum json_type type,
+                           const struct json **ret)
 {
     static const char *const words[] = {"null", "bool", "number", "string", "array", "object"};
     static const char *const wants[] = {"", "bool", "int", "string", "[]string", "map"};
@@ -214,8 +222,8 @@ static struct error *typed(struct arena *a, const struct json *o, const char *na
 
     *ret = json_is_null(v) ? NULL : v;
     if (*ret && v->type != type)
-        return error_new(a, ERR_BAD_REQUEST, "json: cannot unmarshal %s into Go struct field .%s of type %s", words[v->type], name,
-                         wants[type]);
+        return error_new(a, ERR_BAD_REQUEST, "json: cannot unmarshal %s into Go struct field .%s of type %s",
+                         words[v->type], name, wants[type]);
     return NULL;
 }
 
@@ -226,7 +234,9 @@ static struct error *int_member(struct arena *a, const struct json *o, const cha
     TRY(typed(a, o, name, JSON_NUMBER, &v));
     *ret = 0;
     if (v && !str_parse_i64(v->text, ret))
-        return error_new(a, ERR_BAD_REQUEST, "json: cannot unmarshal number %.*s into Go struct field .%s of type int", PSTR(v->text), name);
+        return error_new(a, ERR_BAD_REQUEST,
+                         "json: cannot unmarshal number %.*s into Go struct field .%s of type int",
+                         PSTR(v->text), name);
     return NULL;
 }
 
@@ -241,14 +251,18 @@ static struct error *init_check_extras(struct arena *a, const struct json *o, in
     TRY(int_member(a, o, "recovery_threshold", &recovery_threshold));
     TRY(int_member(a, o, "stored_shares", &stored));
     if (recovery_shares || recovery_threshold) {
-        const char *names = !recovery_threshold ? "recovery_shares" : !recovery_shares ? "recovery_threshold" : "recovery_shares,recovery_threshold";
+        const char *names = !recovery_threshold ? "recovery_shares"
+                            : !recovery_shares  ? "recovery_threshold"
+                                                : "recovery_shares,recovery_threshold";
 
         return error_new(a, ERR_BAD_REQUEST, "parameters %s not applicable to seal type shamir", names);
     }
     if (keys && keys->n > 0 && (int64_t)keys->n != shares)
         return error_new(a, ERR_BAD_REQUEST, "incorrect number of PGP keys");
     if ((keys && keys->n > 0) || (root_key && root_key->text.n > 0))
-        return error_new(a, ERR_BAD_REQUEST, "invalid seal configuration: error parsing given PGP key: this build does not encrypt with PGP keys");
+        return error_new(a, ERR_BAD_REQUEST,
+                         "invalid seal configuration: error parsing given PGP key: this build does not "
+                         "encrypt with PGP keys");
     return NULL;
 }
 
@@ -284,9 +298,11 @@ static struct error *parse_key(struct arena *a, str text, bytes *ret)
 static struct error *check_key(struct arena *a, bytes key)
 {
     if (key.n < KEY_BYTES_MIN)
-        return error_new(a, ERR_BAD_REQUEST, "invalid key: key is shorter than minimum %d bytes", KEY_BYTES_MIN);
+        return error_new(a, ERR_BAD_REQUEST, "invalid key: key is shorter than minimum %d bytes",
+                         KEY_BYTES_MIN);
     if (key.n > KEY_BYTES_MAX)
-        return error_new(a, ERR_BAD_REQUEST, "invalid key: key is longer than maximum %d bytes", KEY_BYTES_MAX);
+        return error_new(a, ERR_BAD_REQUEST, "invalid key: key is longer than maximum %d bytes",
+                         KEY_BYTES_MAX);
     return NULL;
 }
 
@@ -314,7 +330,8 @@ static struct error *unseal(struct core *c, struct arena *a, void *arg)
         return seal_status_fresh(c, a, arg);
     }
     if (!key || key->text.n == 0)
-        return error_new(a, ERR_BAD_REQUEST, "'key' must be specified in request body as JSON, or 'reset' set to true");
+        return error_new(a, ERR_BAD_REQUEST,
+                         "'key' must be specified in request body as JSON, or 'reset' set to true");
     TRY(parse_key(a, key->text, &share));
     if (migrate && migrate->boolean)
         return error_new(a, ERR_INTERNAL, "can't perform a seal migration, no migration seal found");
@@ -342,7 +359,8 @@ static struct error *nothing(struct core *c, struct arena *a, void *arg)
 static const struct sealed_route {
     const char *path;
     unsigned ops;
-    enum { LOOP, CONTROL, CONTROL_UNTIL_INIT } where; /* the last: until the store is known to be initialised, storage is asked */
+    /* the last: until the store is known to be initialised, storage is asked */
+    enum { LOOP, CONTROL, CONTROL_UNTIL_INIT } where;
     bool needs_body;  /* an empty body is "EOF" */
     bool only_sealed; /* an active node has it in its own table */
     bool last;        /* of this path: other operations are 405 */
@@ -386,7 +404,8 @@ static void run_sealed(struct core *c, struct core_call *call, const struct seal
     if (r->needs_body && call->rq.body_is_empty) {
         call->error = error_new(a, ERR_BAD_REQUEST, "EOF");
         call->done(call);
-    } else if (r->where == CONTROL || (r->where == CONTROL_UNTIL_INIT && core_state(c) == CORE_UNINITIALISED)) {
+    } else if (r->where == CONTROL ||
+               (r->where == CONTROL_UNTIL_INIT && core_state(c) == CORE_UNINITIALISED)) {
         struct control_answer *x = ARENA_NEW(a, struct control_answer);
 
         x->call = call;

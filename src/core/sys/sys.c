@@ -28,7 +28,8 @@ static struct error *openapi_read(struct request *rq, struct response *rs)
     struct json *doc = json_object(a), *info = json_object(a), *paths = json_object(a);
 
     json_set_str(a, info, STR("title"), STR("HashiCorp Vault API"));
-    json_set_str(a, info, STR("description"), STR("HTTP API of the secrets server. All paths begin with /v1/."));
+    json_set_str(a, info, STR("description"),
+                 STR("HTTP API of the secrets server. All paths begin with /v1/."));
     json_set_str(a, info, STR("version"), rq->core->config.version);
     for (size_t i = 0; i < t->n; i++)
         if (t->mounts[i].engine && !t->mounts[i].tainted)
@@ -42,21 +43,17 @@ static struct error *openapi_read(struct request *rq, struct response *rs)
 }
 
 static const struct route small_routes[] = {
-    {"seal",
-     .ops = {[OP_UPDATE] = {seal_write}},
-     .flags = ROUTE_SUDO | ROUTE_CONTROL,
+    {"seal", .ops = {[OP_UPDATE] = {seal_write}}, .flags = ROUTE_SUDO | ROUTE_CONTROL,
      .help = "seals the server: keys are wiped from memory"},
-    {"key-status",
-     .ops = {[OP_READ] = {key_status_read}},
-     .flags = ROUTE_TOP_LEVEL,
+    {"key-status", .ops = {[OP_READ] = {key_status_read}}, .flags = ROUTE_TOP_LEVEL,
      .help = "term, age and use of the encryption key"},
-    {"internal/specs/openapi",
-     .ops = {[OP_READ] = {openapi_read}},
+    {"internal/specs/openapi", .ops = {[OP_READ] = {openapi_read}},
      .help = "this API as an OpenAPI document"},
     {0},
 };
 
-static const struct route *const tables[] = {sys_mount_routes, sys_tune_routes, sys_remount_routes, sys_ui_routes, policy_routes, audit_routes, NULL};
+static const struct route *const tables[] = {
+    sys_mount_routes, sys_tune_routes, sys_remount_routes, sys_ui_routes, policy_routes, audit_routes, NULL};
 
 const struct engine sys_engine = {
     .type = "system",

@@ -12,9 +12,11 @@ extern const char *const mount_string_lists[]; /* the settings that are lists of
 bool mount_token_type_parse(str text, int *ret) MUST_USE;
 
 /* mount_config.c: settings of a mount from a request into their stored form. */
-struct error *mount_list_set(struct request *rq, struct json *config, const char *name, const struct json *given) MUST_USE;
+struct error *mount_list_set(struct request *rq, struct json *config, const char *name,
+                             const struct json *given) MUST_USE;
 struct error *mount_visibility_set(struct request *rq, struct json *config, str visibility) MUST_USE;
-struct error *mount_ttl_parse(struct request *rq, const struct json *given, int64_t *ret_ns) MUST_USE; /* "" and "system": 0 */
+/* "" and "system": 0 */
+struct error *mount_ttl_parse(struct request *rq, const struct json *given, int64_t *ret_ns) MUST_USE;
 void mount_ttl_set(struct request *rq, struct json *config, const char *name, int64_t ns);
 
 /* The path a route names: "secret/", "auth/userpass/" for routes under auth/. */

@@ -1,4 +1,5 @@
-/* ui: sys/internal/ui/: what the web page and the command line ask before they know a path. The routes check the token themselves. */
+/* ui: sys/internal/ui/: what the web page and the command line ask before they know a path. The routes check
+ * the token themselves. */
 #include "core/active_private.h"
 #include "core/sys/sys.h"
 
@@ -44,7 +45,9 @@ static struct error *mounts_read(struct request *rq, struct response *rs)
         return fail(rq, ERR_DENIED, "permission denied");
     for (size_t i = 0; i < t->n; i++) {
         const struct mount *m = &t->mounts[i];
-        struct json *v = may_see(rq, m) ? mount_answer(rq->arena, m) : is_listed(m) ? short_answer(rq->arena, m) : NULL;
+        struct json *v = may_see(rq, m) ? mount_answer(rq->arena, m)
+                         : is_listed(m) ? short_answer(rq->arena, m)
+                                        : NULL;
 
         if (v && !m->tainted)
             json_add(rq->arena, m->is_auth ? auth : secret, m->is_auth ? str_from(m->path, 5) : m->path, v);
@@ -68,7 +71,9 @@ static struct error *mount_read(struct request *rq, struct response *rs)
 
     if (!m || m->tainted || !may_see(rq, m))
         return fail(rq, ERR_DENIED,
-                    "preflight capability check returned 403, please ensure client's policies grant access to path \"%.*s\"", PSTR(path));
+                    "preflight capability check returned 403, please ensure client's policies grant access "
+                    "to path \"%.*s\"",
+                    PSTR(path));
     rs->data = mount_answer(rq->arena, m);
     json_set_str(rq->arena, rs->data, STR("path"), m->is_auth ? str_from(m->path, 5) : m->path);
     return NULL;
@@ -99,15 +104,13 @@ static const struct field path_fields[] = {
 };
 
 const struct route sys_ui_routes[] = {
-    {"internal/ui/mounts",
-     .ops = {[OP_READ] = {mounts_read}},
-     .flags = ROUTE_UNAUTH,
+    {"internal/ui/mounts", .ops = {[OP_READ] = {mounts_read}}, .flags = ROUTE_UNAUTH,
      .help = "the mounts the caller may use, and those listed for everybody"},
-    {"internal/ui/mounts/{path...}", path_fields,
-     .ops = {[OP_READ] = {mount_read}},
-     .flags = ROUTE_UNAUTH,
+    {"internal/ui/mounts/{path...}", path_fields, .ops = {[OP_READ] = {mount_read}}, .flags = ROUTE_UNAUTH,
      .help = "the mount of a path, for a caller who may use something below it"},
-    {"internal/ui/namespaces", .ops = {[OP_READ] = {namespaces_read}}, .flags = ROUTE_UNAUTH, .help = "the namespaces: the root alone"},
-    {"internal/ui/feature-flags", .ops = {[OP_READ] = {flags_read}}, .flags = ROUTE_UNAUTH, .help = "feature flags: none"},
+    {"internal/ui/namespaces", .ops = {[OP_READ] = {namespaces_read}}, .flags = ROUTE_UNAUTH,
+     .help = "the namespaces: the root alone"},
+    {"internal/ui/feature-flags", .ops = {[OP_READ] = {flags_read}}, .flags = ROUTE_UNAUTH,
+     .help = "feature flags: none"},
     {0},
 };
