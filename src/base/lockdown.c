@@ -1,4 +1,5 @@
-/* lockdown: what a running server never needs is refused by the kernel (seccomp): looking into other processes, mounting, BPF,
+/* lockdown: what a running server never needs is refused by the kernel (seccomp): looking into other
+ * processes, mounting, BPF,
  * key rings, userfaultfd, and starting programs. */
 #include "base/secure.h"
 
@@ -26,8 +27,11 @@
 
 #if defined(NATIVE_ARCH) && !defined(TRACES_ITSELF)
 static const int refused[] = {
-    SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_bpf, SYS_mount, SYS_umount2, SYS_pivot_root, SYS_keyctl, SYS_add_key,
-    SYS_request_key, SYS_userfaultfd, SYS_execve, SYS_execveat, SYS_kexec_load, SYS_init_module, SYS_finit_module, SYS_delete_module,
+    SYS_ptrace,        SYS_process_vm_readv, SYS_process_vm_writev, SYS_bpf,
+    SYS_mount,         SYS_umount2,          SYS_pivot_root,        SYS_keyctl,
+    SYS_add_key,       SYS_request_key,      SYS_userfaultfd,       SYS_execve,
+    SYS_execveat,      SYS_kexec_load,       SYS_init_module,       SYS_finit_module,
+    SYS_delete_module,
 };
 
 static bool filter_install(void)
@@ -36,7 +40,8 @@ static bool filter_install(void)
     unsigned short n = 0;
 
     code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-    code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 2 * COUNT_OF(refused) + 1);
+    code[n++] =
+        (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 2 * COUNT_OF(refused) + 1);
     code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
         code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)refused[i], 0, 1);

@@ -23,6 +23,7 @@ bool secret_equal(bytes x, bytes y);
 /* PR_SET_DUMPABLE 0, no core, umask 077; with `lock_all`, which `disable_mlock = false` asks for,
  * mlockall(CURRENT|FUTURE|ONFAULT). False (and errno) when the process may not lock memory. */
 bool secure_process(bool lock_all);
-/* After start: no new privileges, and a seccomp list of refused system calls (ptrace, process_vm_*, bpf, mount, keyctl, userfaultfd,
+/* After start: no new privileges, and a seccomp list of refused system calls (ptrace, process_vm_*, bpf,
+ * mount, keyctl, userfaultfd,
  * execve …), for all threads. False (and errno): the kernel does not do it. */
 bool secure_lockdown(void);

@@ -1,7 +1,6 @@
 /* call: one request on its way through loops, pools and the lane. For core only.
  *
- *   loop     call_run read-only ── done ────────────────→ finished list of its loop: audit lines of the turn,
- *   then answers
+ *   loop     call_run read-only ── done ────────────────→ finished list: the turn's audit lines, answers
  *            ├─ WOULD_BLOCK → storage pool: run there ──→ posted to the loop
  *            └─ WANTS_LANE, or the route writes → lane
  *   lane     call_run on committed + overlay ── done ───→ joins the filling group

@@ -2,6 +2,8 @@
 #include "core/engine.h"
 
 #include "base/log.h"
+#include "core/route.h"
+#include "core/txn_private.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -115,4 +117,9 @@ struct error *fail_wrapped(struct request *rq, enum err_kind kind, const char *f
 struct error *fail_absent(struct request *rq)
 {
     return error_new(rq->arena, ERR_NOT_FOUND, "%s", "");
+}
+
+bool request_is_rehearsal(const struct request *rq)
+{
+    return rq->txn && rq->txn->mode == TXN_REHEARSAL;
 }

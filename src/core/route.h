@@ -31,6 +31,10 @@ struct error *fields_parse(struct request *rq) MUST_USE;
  * them. */
 void fields_warn(struct request *rq, struct response *rs);
 
+/* Is this run a rehearsal (reads fill the cache, writes are dropped)? A handler that acts
+ * outside its transaction, as opening an audit file, leaves that out then. */
+bool request_is_rehearsal(const struct request *rq);
+
 /* The answer to ?help=1: {"help": text, "see_also": …, "openapi": {…}}. route NULL: of the whole engine. */
 struct error *route_help(struct request *rq, const struct engine *engine, const struct route *route,
                          struct response *rs) MUST_USE;

@@ -1,6 +1,7 @@
 #include "core/stored.h"
 
 #include "base/cursor.h"
+#include "core/spaces.h"
 
 #include <snappy-c.h>
 #include <zlib.h>
@@ -144,18 +145,17 @@ bytes stored_gzip(struct arena *a, bytes clear)
 struct error *stored_table_load(struct view *v, str path, struct arena *a, struct json **ret)
 {
     bytes packed, clear;
+    str full = arena_join(a, v->space->prefix, path);
 
     *ret = NULL;
     TRY(view_get(v, path, &packed));
     if (!packed.p)
         return NULL;
-    TRY(stored_unpack(a, path, packed, &clear));
-    struct error *e = json_parse(a, str_from_bytes(clear), true, ret);
-
-    if (e)
-        return error_wrap(a, e, "the stored entry %.*s is not valid JSON", PSTR(path));
+    TRY(stored_unpack(a, full, packed, &clear));
+    if (json_parse(a, str_from_bytes(clear), true, ret))
+        return error_new(a, ERR_INTERNAL, "the stored entry %.*s is not valid JSON", PSTR(full));
     if ((*ret)->type != JSON_OBJECT)
-        return error_new(a, ERR_INTERNAL, "the stored entry %.*s is no table", PSTR(path));
+        return error_new(a, ERR_INTERNAL, "the stored entry %.*s is no table", PSTR(full));
     (*ret)->ordered = true;
     return NULL;
 }

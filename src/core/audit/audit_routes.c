@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "core/audit/audit_private.h"
+#include "core/route.h"
 #include "core/stored.h"
-#include "core/txn_private.h"
 
 static const str table_names[] = {{"audit", 5}, {"local-audit", 11}};
 
@@ -163,7 +163,7 @@ static struct error *audit_enable(struct request *rq, struct response *rs)
     json_append(rq->arena, json_get(tables[which], STR("entries")), entry);
     TRY(save_table(rq, which, tables[which]));
     TRY(view_put(&salts, arena_fmt(rq->arena, "%.*s/salt", PSTR(uuid)), bytes_from_str(salt)));
-    if (rq->txn->mode == TXN_REHEARSAL)
+    if (request_is_rehearsal(rq))
         return NULL;
     TRY(audit_device_new(rq->arena, entry, salt, &d));
     struct error *e = test_device(rq, entry, d);

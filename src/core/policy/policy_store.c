@@ -308,11 +308,13 @@ const struct route policy_routes[] = {
     {"policies/rgp", .ops = {[OP_READ] = {enterprise_only}, [OP_LIST] = {enterprise_only}},
      .flags = ROUTE_HIDDEN, .help = "Not in this edition."},
     {"policies/rgp/{name...}", other_fields, .flags = ROUTE_HIDDEN, .help = "Not in this edition.",
-     .ops = {[OP_READ] = {enterprise_only}, [OP_UPDATE] = {enterprise_only}, [OP_DELETE] = {enterprise_only}}},
+     .ops = {[OP_READ] = {enterprise_only}, [OP_UPDATE] = {enterprise_only},
+             [OP_DELETE] = {enterprise_only}}},
     {"policies/egp", .ops = {[OP_READ] = {enterprise_only}, [OP_LIST] = {enterprise_only}},
      .flags = ROUTE_HIDDEN, .help = "Not in this edition."},
     {"policies/egp/{name...}", other_fields, .flags = ROUTE_HIDDEN, .help = "Not in this edition.",
-     .ops = {[OP_READ] = {enterprise_only}, [OP_UPDATE] = {enterprise_only}, [OP_DELETE] = {enterprise_only}}},
+     .ops = {[OP_READ] = {enterprise_only}, [OP_UPDATE] = {enterprise_only},
+             [OP_DELETE] = {enterprise_only}}},
     {0},
 };
 /* clang-format on */

@@ -256,6 +256,8 @@ static void check_audit(const char *path, size_t calls)
             *at = ARENA_NEW(a, struct seen);
             (*at)->id = arena_str(a, id);
         }
+        if ((*at)->lines != (is_request ? 0 : 1))
+            print_error("out of order: %.*s\n", PSTR(line));
         assert_int_equal((*at)->lines++, is_request ? 0 : 1);
         whole += !is_request;
         arena_reset(one);
@@ -297,6 +299,7 @@ static void try_order(const char *type, bool blocking, bool is_small, const char
     harness_start(&t->h, &options);
     set_up(t);
     harness_audit_file(&t->h, "file", audit);
+    assert_int_equal(truncate(audit, 0), 0); /* of the enabling itself there is only the answer's line */
     for (; *faults; faults++) {
         t->may_be_full |= str_starts(str_from_cstr(*faults), STR("storage_full"));
         assert_true(fault_set(str_from_cstr(*faults)));

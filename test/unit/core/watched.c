@@ -18,11 +18,12 @@ struct watched {
     struct storage base;
     struct storage *inner;
     struct arena *arena;
-    struct mutex mutex; /* everything below */
-    struct cond changed;
+    struct mutex ledger_mutex; /* held while `inner` commits: who sees an entry finds it in the ledger */
     struct line *ledger[LEDGER_BUCKETS];
     uint64_t commits;
-    str parks; /* empty: nothing */
+    struct mutex mutex; /* below */
+    struct cond changed;
+    str parks; /* a literal of the test; empty: nothing */
     bool parked;
 };
 
@@ -31,7 +32,7 @@ static struct watched *of(struct storage *s)
     return CONTAINER_OF(s, struct watched, base);
 }
 
-static struct line *find_locked(struct watched *w, str path, bool makes) REQUIRES(&w->mutex)
+static struct line *find_locked(struct watched *w, str path, bool makes) REQUIRES(&w->ledger_mutex)
 {
     struct line **at = &w->ledger[str_hash(path) % LEDGER_BUCKETS];
 
@@ -45,7 +46,7 @@ static struct line *find_locked(struct watched *w, str path, bool makes) REQUIRE
     return *at;
 }
 
-static void note_locked(struct watched *w, str path) REQUIRES(&w->mutex)
+static void note_locked(struct watched *w, str path) REQUIRES(&w->ledger_mutex)
 {
     if (str_starts(path, STR("logical/")))
         path = str_from(path, sizeof("logical/00000000-0000-0000-0000-000000000000/") - 1);
@@ -57,14 +58,15 @@ static struct error *watched_commit(struct storage *s, struct arena *a, const st
 {
     struct watched *w = of(s);
 
-    TRY(w->inner->ops->commit(w->inner, a, batch));
-    mutex_lock(&w->mutex);
-    w->commits++;
-    for (size_t i = 0; i < batch->n; i++)
+    mutex_lock(&w->ledger_mutex);
+    struct error *e = w->inner->ops->commit(w->inner, a, batch);
+
+    w->commits += !e;
+    for (size_t i = 0; !e && i < batch->n; i++)
         if (!batch->puts[i].deletes)
             note_locked(w, batch->puts[i].path);
-    mutex_unlock(&w->mutex);
-    return NULL;
+    mutex_unlock(&w->ledger_mutex);
+    return e;
 }
 
 static struct error *watched_get(struct storage *s, struct arena *a, str path, bytes *ret_value)
@@ -99,6 +101,7 @@ static void watched_close(struct storage *s)
     arena_free(w->arena);
     cond_done(&w->changed);
     mutex_done(&w->mutex);
+    mutex_done(&w->ledger_mutex);
     free(w);
 }
 
@@ -116,6 +119,7 @@ struct storage *watched_new(struct storage *inner, bool blocking)
     w->base.caps.has_lock = false;
     w->inner = inner;
     w->arena = arena_new(0);
+    mutex_init(&w->ledger_mutex);
     mutex_init(&w->mutex);
     cond_init(&w->changed);
     return &w->base;
@@ -125,11 +129,11 @@ uint64_t watched_puts(struct storage *s, str path_or_folder)
 {
     struct watched *w = of(s);
 
-    mutex_lock(&w->mutex);
+    mutex_lock(&w->ledger_mutex);
     const struct line *l = find_locked(w, path_or_folder, false);
     uint64_t n = l ? l->n : 0;
 
-    mutex_unlock(&w->mutex);
+    mutex_unlock(&w->ledger_mutex);
     return n;
 }
 
@@ -137,10 +141,10 @@ uint64_t watched_commits(struct storage *s)
 {
     struct watched *w = of(s);
 
-    mutex_lock(&w->mutex);
+    mutex_lock(&w->ledger_mutex);
     uint64_t n = w->commits;
 
-    mutex_unlock(&w->mutex);
+    mutex_unlock(&w->ledger_mutex);
     return n;
 }
 
@@ -149,7 +153,7 @@ void watched_park(struct storage *s, str end)
     struct watched *w = of(s);
 
     mutex_lock(&w->mutex);
-    w->parks = arena_str(w->arena, end);
+    w->parks = end;
     mutex_unlock(&w->mutex);
 }
 

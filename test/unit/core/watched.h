@@ -12,7 +12,7 @@ struct storage *watched_new(struct storage *inner, bool blocking);
 uint64_t watched_puts(struct storage *s, str path_or_folder);
 uint64_t watched_commits(struct storage *s); /* since the start, the failed ones not */
 
-/* The next read of a path that ends in `end` waits after it has read, until it is released. */
+/* The next read of a path that ends in `end` waits after it has read, until it is released. `end` must live as long. */
 void watched_park(struct storage *s, str end);
 bool watched_wait_parked(struct storage *s); /* false: nobody came within a minute */
 void watched_release(struct storage *s);
