@@ -5,6 +5,7 @@
 #include "base/mutex.h"
 #include "base/secure.h"
 #include "cli/cli.h"
+#include "cli/server_dev.h"
 #include "config/config.h"
 #include "crypto/crypto.h"
 #include "engine/engines.h"
@@ -29,6 +30,12 @@ const struct flag server_flags[] = {
     {"log-format", FLAG_STRING, .setting = "LOG_FORMAT", .help = "standard or json."},
     {"test-verify-only", FLAG_BOOL,
      .help = "Read the configuration, open storage and listeners, print the banner, end."},
+    {"dev", FLAG_BOOL, .help = "Run a server for development: in memory, unsealed, gone when it ends."},
+    {"dev-root-token-id", FLAG_STRING, .setting = "DEV_ROOT_TOKEN_ID", .help = "The root token, with -dev."},
+    {"dev-listen-address", FLAG_STRING, .initial = "127.0.0.1:8200", .setting = "DEV_LISTEN_ADDRESS",
+     .help = "Address to listen on, with -dev."},
+    {"dev-no-store-token", FLAG_BOOL, .help = "Do not hand the root token to the token helper, with -dev."},
+    {"dev-kv-v1", FLAG_BOOL, .help = "Mount kv version 1 at secret/, with -dev."},
     {0},
 };
 
@@ -103,9 +110,12 @@ static struct error *load_config(struct server *s)
     struct cli *c = s->cli;
     const struct flag_value *paths = flag_value(&c->flags, "config");
 
-    if (paths->n == 0)
+    if (paths->n > 0)
+        TRY(config_load(c->arena, paths->items, paths->n, &s->config));
+    else if (!server_is_dev(c))
         return error_new(c->arena, ERR_BAD_REQUEST, "Must specify at least one config path using -config");
-    TRY(config_load(c->arena, paths->items, paths->n, &s->config));
+    if (server_is_dev(c))
+        TRY(server_dev_config(c, s->config, &s->config));
     if (!s->config->storage)
         return error_new(c->arena, ERR_BAD_REQUEST, "A storage backend must be specified");
     return set_log(s);
@@ -342,14 +352,19 @@ static struct error *watch_signals(struct server *s)
     return loop_signal(s->main_loop, a, SIGHUP, on_hup, s);
 }
 
-static void serve(struct server *s)
+static struct error *serve(struct server *s)
 {
+    struct error *e = NULL;
+
     for (size_t i = 0; i < s->n_loops; i++)
         thread_start(&s->threads[i], arena_fmt(s->cli->arena, "loop-%zu", i).p, run_loop, s->loops[i]);
+    if (server_is_dev(s->cli)) /* may start a token helper */
+        e = server_dev_setup(s->cli, s->config, http_server_port(s->listeners[0]));
     if (!secure_lockdown())
         log_warn("core", "system calls could not be restricted", F_CSTR("error", strerror(errno)));
     notify(s, "READY=1");
-    loop_run(s->main_loop);
+    if (!e)
+        loop_run(s->main_loop);
     notify(s, "STOPPING=1");
     stop_listeners(s);
     core_seal(s->core);
@@ -358,6 +373,7 @@ static void serve(struct server *s)
         thread_join(&s->threads[i]);
     }
     remove_pid(s);
+    return e;
 }
 
 static struct error *start(struct server *s)
@@ -401,8 +417,9 @@ int command_server(struct cli *c)
         print_banner(&s);
         log_warnings(&s);
         if (!flag_bool(&c->flags, "test-verify-only"))
-            serve(&s);
-    } else {
+            e = serve(&s);
+    }
+    if (e) {
         cli_print(c, "%.*s", PSTR(e->text));
         log_hold(false);
     }
