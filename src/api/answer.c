@@ -1,5 +1,6 @@
 #include "api/front_private.h"
 #include "base/log.h"
+#include "core/envelope.h"
 
 #include <strings.h>
 
@@ -104,50 +105,6 @@ static void log_failure(struct arena *a, const struct request *rq, const struct 
 
 /* ---- answers ---- */
 
-static void put_strings(struct buf *b, const str *v, size_t n)
-{
-    buf_put_byte(b, '[');
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0)
-            buf_put_byte(b, ',');
-        json_write_string(b, v[i]);
-    }
-    buf_put_byte(b, ']');
-}
-
-static void put_member(struct buf *b, const char *name, str value)
-{
-    buf_put_fmt(b, ",\"%s\":", name);
-    json_write_string(b, value);
-}
-
-static void put_bool(struct buf *b, const char *name, bool value)
-{
-    buf_put_fmt(b, ",\"%s\":%s", name, value ? "true" : "false");
-}
-
-static void put_auth(struct buf *b, const struct response_auth *auth)
-{
-    buf_put_str(b, STR("{\"client_token\":"));
-    json_write_string(b, auth->client_token);
-    put_member(b, "accessor", auth->accessor);
-    buf_put_str(b, STR(",\"policies\":"));
-    put_strings(b, auth->policies, auth->n_policies);
-    buf_put_str(b, STR(",\"token_policies\":"));
-    put_strings(b, auth->token_policies, auth->n_token_policies);
-    buf_put_str(b, STR(",\"metadata\":"));
-    if (json_is_null(auth->metadata))
-        buf_put_str(b, STR("null"));
-    else
-        json_write(b, auth->metadata);
-    buf_put_fmt(b, ",\"lease_duration\":%lld", (long long)(auth->ttl_ns / NS_PER_S));
-    put_bool(b, "renewable", auth->renewable);
-    put_member(b, "entity_id", auth->entity_id);
-    put_member(b, "token_type", auth->token_type);
-    put_bool(b, "orphan", auth->orphan);
-    buf_put_fmt(b, ",\"mfa_requirement\":null,\"num_uses\":%lld}", (long long)auth->num_uses);
-}
-
 /* Old sys/ routes repeat the members of data beside it. */
 static void put_top_level(struct buf *b, const struct json *data)
 {
@@ -175,32 +132,11 @@ static bool is_top_level(const struct request *rq)
 
 static void put_envelope(struct buf *b, const struct request *rq, const struct response *rs)
 {
-    buf_put_str(b, STR("{\"request_id\":\""));
-    buf_put_str(b, rq->id);
-    buf_put_fmt(b, "\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":%lld,\"data\":",
-                (long long)rs->lease_duration_s);
-    if (rs->data)
-        json_write(b, rs->data);
-    else
-        buf_put_str(b, STR("null"));
-    buf_put_str(b, STR(",\"wrap_info\":null,\"warnings\":"));
-    if (rs->n_warnings)
-        put_strings(b, rs->warnings, rs->n_warnings);
-    else
-        buf_put_str(b, STR("null"));
-    buf_put_str(b, STR(",\"auth\":"));
-    if (rs->auth)
-        put_auth(b, rs->auth);
-    else
-        buf_put_str(b, STR("null"));
-    if (is_top_level(rq))
+    buf_put_byte(b, '{');
+    envelope_write(b, rq->id, rs);
+    if (is_top_level(rq) && !rs->wrap_info)
         put_top_level(b, rs->data);
     buf_put_str(b, STR("}\n"));
-}
-
-static bool has_body(const struct response *rs)
-{
-    return rs->data || rs->auth || rs->n_warnings || rs->raw_content_type.n;
 }
 
 static bytes make_body(struct arena *a, const struct request *rq, const struct response *rs)
@@ -241,7 +177,7 @@ void answer_call(struct front_call *fc)
         retry = call->error->kind == ERR_BUSY;
         log_failure(a, &call->rq, call->error);
     } else {
-        bool some = has_body(&call->rs);
+        bool some = response_has_body(&call->rs) || call->rs.status == 200;
 
         status = call->rs.status ? call->rs.status : some ? 200 : 204;
         if (call->rs.raw_content_type.n)

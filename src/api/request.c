@@ -130,12 +130,10 @@ static struct error *headers_parse(struct exchange *x, struct request *rq)
     if (wrap.n > 0) {
         struct error *e = duration_parse(x->arena, wrap, &rq->wrap_ttl_ns);
 
-        if (e)
+        if (e || rq->wrap_ttl_ns < 0)
             return error_new(x->arena, ERR_BAD_REQUEST, "error parsing X-Vault-Wrap-TTL header: %.*s",
-                             PSTR(e->text));
-        if (rq->wrap_ttl_ns != 0)
-            return error_new(x->arena, ERR_BAD_REQUEST,
-                             "this server does not wrap responses: X-Vault-Wrap-TTL must not be set");
+                             PSTR(e ? e->text : STR("requested wrap ttl cannot be negative")));
+        rq->wrap_as_jwt = str_eq(exchange_header(x, STR("X-Vault-Wrap-Format")), STR("jwt"));
     }
     return NULL;
 }
@@ -271,6 +269,8 @@ struct parsed request_parse(struct front_call *fc)
     if (e)
         return refuse_with(e);
     rq->peer.remote_port = x->remote_port;
+    rq->headers = x->headers;
+    rq->n_headers = x->n_headers;
     rq->peer.client_cert_der = x->client_cert_der;
     return body_step(x, rq, query);
 }

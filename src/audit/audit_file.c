@@ -32,10 +32,7 @@ struct audit_file {
 /* "mkdir /a: no such file or directory", as Go words it. */
 static struct error *path_error(struct arena *a, const char *what, const char *path, int os_errno)
 {
-    const struct error *e = error_errno(a, os_errno, "%s", "");
-    str text = str_trim(str_from(e->text, str_index(e->text, ':') + 1));
-
-    return error_new(a, ERR_BAD_REQUEST, "%s %s: %.*s", what, path, PSTR(arena_lower(a, text)));
+    return error_new(a, ERR_BAD_REQUEST, "%s %s: %.*s", what, path, PSTR(audit_errno_text(a, os_errno)));
 }
 
 /* A folder that can't be entered is of no use: whoever may read may enter. */
@@ -190,18 +187,19 @@ static struct error *write_locked(struct audit_file *f, struct arena *a, bytes e
     return write_all(f->fd, entries) ? NULL : path_error(a, "write", f->path, errno);
 }
 
-static struct error *file_write(void *device, struct arena *a, bytes entries)
+static struct error *file_write(void *device, struct arena *a, const bytes *entries, size_t n)
 {
     struct audit_file *f = device;
     struct error *e = NULL;
+    bytes all = f->target == TO_NOWHERE ? (bytes){0} : audit_join(a, entries, n);
 
     if (FAULT(FAULT_AUDIT_WRITE))
         return error_new(a, ERR_INTERNAL, "write %s: injected fault", f->path);
     mutex_lock(&f->mutex);
-    if (f->target == TO_STDOUT && !write_all(STDOUT_FILENO, entries))
+    if (f->target == TO_STDOUT && !write_all(STDOUT_FILENO, all))
         e = path_error(a, "write", "stdout", errno);
     else if (f->target == TO_FILE)
-        e = write_locked(f, a, entries);
+        e = write_locked(f, a, all);
     mutex_unlock(&f->mutex);
     return e;
 }

@@ -11,20 +11,20 @@
 #include "base/base.h"
 
 enum fault_point {
-    FAULT_AUDIT_WRITE,       /* an audit device's write fails */
-    FAULT_COMMIT_AFTER,      /* just after backend commit, before publication */
-    FAULT_COMMIT_BEFORE,     /* just before backend commit */
-    FAULT_COMMIT_GROUP,      /* backend commit of a group fails, nothing written (ERR_FULL) */
+    FAULT_AUDIT_WRITE,   /* an audit device's write fails */
+    FAULT_COMMIT_AFTER,  /* just after backend commit, before publication */
+    FAULT_COMMIT_BEFORE, /* just before backend commit */
+    FAULT_COMMIT_GROUP,  /* backend commit of a group fails, nothing written (ERR_FULL) */
     /* the three defects: what a build must never do, planted to see that a test fails */
     FAULT_DEFECT_ARENA_UNWIPED,       /* memory given back is not wiped */
     FAULT_DEFECT_COMMIT_BEFORE_AUDIT, /* a group is committed before its request lines are written */
     FAULT_DEFECT_FILL_UNCHECKED,      /* a reader fills the LRU though a writer was faster */
-    FAULT_FILE_BETWEEN_PUTS, /* file backend: between two puts of one batch */
-    FAULT_LRU_MISS,          /* a cached entry is treated as absent from the cache */
-    FAULT_STORAGE_FSYNC,     /* fsync fails (ERR_IO) */
-    FAULT_STORAGE_FULL,      /* a write meets ENOSPC */
-    FAULT_STORAGE_READ,      /* a backend read fails */
-    FAULT_VERSION_CHANGED,   /* a reader finds its mount version changed at the end */
+    FAULT_FILE_BETWEEN_PUTS,          /* file backend: between two puts of one batch */
+    FAULT_LRU_MISS,                   /* a cached entry is treated as absent from the cache */
+    FAULT_STORAGE_FSYNC,              /* fsync fails (ERR_IO) */
+    FAULT_STORAGE_FULL,               /* a write meets ENOSPC */
+    FAULT_STORAGE_READ,               /* a backend read fails */
+    FAULT_VERSION_CHANGED,            /* a reader finds its mount version changed at the end */
     FAULT_COUNT_
 };
 

@@ -1,5 +1,6 @@
 /* server: the server command: configuration, storage, core, loops, listeners, signals. */
 #include "api/front.h"
+#include "auth/methods.h"
 #include "base/fault.h"
 #include "base/loop.h"
 #include "base/mutex.h"
@@ -146,6 +147,7 @@ static void open_core(struct server *s)
         .clock = clock_real(),
         .version = arena_fmt(a, "1.14.7+coffer.%s", COFFER_VERSION),
         .engines = builtin_engines,
+        .methods = builtin_methods,
         .storage_config = s->config->storage,
     };
 

@@ -56,9 +56,9 @@ static const struct row config_rows[] = {
     {"telemetry", ROW_BLOCK, .block = telemetry_rows},
     /* blocks with functions of their own */
     {"storage", ROW_IGNORED}, {"backend", ROW_IGNORED}, {"ha_storage", ROW_IGNORED}, {"ha_backend", ROW_IGNORED},
-    {"listener", ROW_IGNORED}, {"seal", ROW_IGNORED}, {"kms", ROW_IGNORED}, {"hsm", ROW_IGNORED},
+    {"user_lockout", ROW_IGNORED}, {"listener", ROW_IGNORED}, {"seal", ROW_IGNORED}, {"kms", ROW_IGNORED}, {"hsm", ROW_IGNORED},
     /* known and without effect */
-    {"service_registration", ROW_IGNORED}, {"user_lockout", ROW_IGNORED}, {"entropy", ROW_IGNORED},
+    {"service_registration", ROW_IGNORED}, {"entropy", ROW_IGNORED},
     {"cloud", ROW_IGNORED}, {"cluster_cipher_suites", ROW_IGNORED}, {"disable_indexing", ROW_IGNORED},
     {"disable_performance_standby", ROW_IGNORED}, {"disable_sealwrap", ROW_IGNORED},
     {"disable_sentinel_trace", ROW_IGNORED}, {"enable_response_header_raft_node_id", ROW_IGNORED},
@@ -230,6 +230,7 @@ static struct error *blocks_read(struct reader *r, const struct hcl_value *root)
     TRY(seals_read(a, root, STR("hsm"), HSM_MAX, c));
     TRY(seals_read(a, root, STR("seal"), SEALS_MAX, c));
     TRY(seals_read(a, root, STR("kms"), SEALS_MAX, c));
+    TRY(lockouts_read(r, root));
     return listeners_read(r, root);
 }
 
@@ -267,6 +268,8 @@ static void draft_merge(struct arena *a, struct draft *to, const struct draft *f
     t->listeners =
         array_join(a, t->listeners, t->n_listeners, f->listeners, f->n_listeners, sizeof *t->listeners);
     t->n_listeners += f->n_listeners;
+    t->lockouts = array_join(a, t->lockouts, t->n_lockouts, f->lockouts, f->n_lockouts, sizeof *t->lockouts);
+    t->n_lockouts += f->n_lockouts;
     t->warnings = array_join(a, t->warnings, t->n_warnings, f->warnings, f->n_warnings, sizeof *t->warnings);
     t->n_warnings += f->n_warnings;
 }
@@ -348,6 +351,7 @@ static struct error *env_apply(struct arena *a, struct config *c)
         if (!c->seals[i].disabled)
             c->seals[i].type = arena_lower(a, seal);
     TRY(env_bool(a, "UI", &c->ui));
+    TRY(env_bool(a, "DISABLE_USER_LOCKOUT", &c->disable_user_lockout));
     return env_bool(a, "DISABLE_MLOCK", &c->disable_mlock);
 }
 

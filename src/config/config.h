@@ -23,6 +23,12 @@ struct config_block { /* storage, ha_storage, seal */
     bool disabled; /* seal: its `disabled` */
 };
 
+struct config_lockout { /* user_lockout: of one type of auth method; zero: not said */
+    str type;           /* "all", "userpass" … */
+    int64_t threshold, duration_ns, counter_reset_ns;
+    bool disabled, disabled_given;
+};
+
 struct config_header {
     str name, value;
 };
@@ -69,6 +75,9 @@ struct config {
     int64_t cache_bytes; /* coffer's own; default 16 MiB */
     int64_t max_lease_ttl_ns, default_lease_ttl_ns, default_max_request_duration_ns;
     str log_level, log_format, log_file; /* empty: info, standard, none */
+    struct config_lockout *lockouts;
+    size_t n_lockouts;
+    bool disable_user_lockout; /* by the environment: everywhere */
     bool metrics_disable_hostname;
     int64_t prometheus_retention_ns; /* 0: no Prometheus output; 24 h when there is a telemetry block without
                                         a value */
@@ -81,6 +90,8 @@ struct error *config_load(struct arena *a, const str *paths, size_t n, struct co
 struct error *config_parse(struct arena *a, str file_name, str text, struct config **ret_config)
     MUST_USE; /* one text, no environment */
 struct config *config_defaults(struct arena *a);
+/* What holds for auth methods of a type: its own block, then that of "all", then 5 failures, 15 minutes each. */
+struct config_lockout config_lockout_of(const struct config *c, str type);
 str config_block_get(const struct config_block *b, str key); /* empty if absent */
 
 /* The environment's value for `name` without its prefix ("ADDR" for VAULT_ADDR, BAO_ADDR, COFFER_ADDR); empty

@@ -58,6 +58,9 @@ struct error *address_check(struct arena *a, str key, str address) MUST_USE;
 /* All `listener` blocks of a file, appended to the configuration. */
 struct error *listeners_read(struct reader *r, const struct hcl_value *root) MUST_USE;
 
+/* All `user_lockout` blocks of a file, appended to the configuration. */
+struct error *lockouts_read(struct reader *r, const struct hcl_value *root) MUST_USE;
+
 /* A file's text. */
 struct error *config_read_file(struct arena *a, str path, str *ret_text) MUST_USE;
 /* The configuration files behind `path`: itself, or a directory's *.hcl and *.json in the order of the

@@ -61,7 +61,10 @@ struct active {
     struct move *moves; /* lock: moves_mutex; remount.c */
     struct token_state *tokens;
     struct lease_manager *leases;
+    struct rotation *rotation;
     struct acl_cache *acls;
+    struct identity *identity;
+    struct lockout *lockout;
     struct storage_lock *lock; /* HA; NULL without */
     struct storage_fence fence;
     str cluster_name, cluster_id;
@@ -92,6 +95,7 @@ struct core {
     struct loop *control;
     struct thread control_thread;
     struct pool *storage_pool;
+    struct pool *slow_pool; /* a thread a CPU: what request_memo() computes */
     _Atomic(struct active *) active;
     _Atomic(uint64_t) generation;
     struct inflight loops[CORE_LOOPS_MAX];
@@ -155,13 +159,18 @@ extern const struct engine sys_engine;
 
 /* unseal.c, control thread */
 struct error *core_unseal_share(struct core *c, struct arena *a, bytes share) MUST_USE;
+/* Before taking over: the active node before may have changed the keyring. */
+struct error *core_refresh_keyring(struct core *c, struct arena *a) MUST_USE;
 struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, unsigned threshold,
                               struct json **ret_answer) MUST_USE;
 /* ha.c */
 struct ha *ha_new(struct core *c);
 void ha_start(struct ha *ha); /* unsealed: contend for the lock */
 void ha_stop(struct ha *ha);  /* sealed: stop contending */
+void ha_yield(struct ha *ha); /* the active object is gone: others first */
 void ha_free(struct ha *ha);
+/* response.control of sys/step-down: without an active node elsewhere it comes back after a while */
+struct error *core_control_step_down(struct core *c, struct arena *a, void *arg) MUST_USE;
 /* response.control of sys/seal */
 struct error *core_control_seal(struct core *c, struct arena *a, void *arg) MUST_USE;
 void moves_free(struct active *a); /* sys/remount.c */

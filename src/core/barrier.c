@@ -34,11 +34,13 @@ struct guard_slot {
 struct barrier {
     struct guard_slot guard[GUARD_SLOTS];
     _Atomic(bool) closed;
-    struct mutex mutex;        /* orders rotation; readers of terms go by n_terms */
-    struct term *terms;        /* capacity TERMS_MAX is never moved while open; sorted as found */
-    _Atomic(uint32_t) n_terms; /* published after the term's slot is filled */
-    _Atomic(uint32_t) active;  /* index of the term with the largest number */
-    _Atomic(uint64_t) made;    /* records made under the active term since it was loaded */
+    struct mutex mutex;              /* orders changes; readers of terms go by n_terms */
+    struct term *terms;              /* capacity TERMS_MAX is never moved while open; sorted as found */
+    _Atomic(uint32_t) n_terms;       /* published after the term's slot is filled */
+    _Atomic(uint32_t) active;        /* index of the term with the largest number */
+    _Atomic(uint64_t) made;          /* records made under the active term since it was loaded */
+    _Atomic(uint64_t) counted;       /* of its encryptions: how many are durable */
+    struct rotation_config rotation; /* lock: mutex */
     struct secret *root_key;
     struct secret *stored; /* the clear keyring as read: fields we do not know survive */
 };
@@ -150,6 +152,17 @@ enum barrier_result barrier_open(struct barrier *b, uint8_t *out, str path, byte
     return ok ? BARRIER_OK : BARRIER_DAMAGED;
 }
 
+/* What is out of range, or was never set, reads as the nearest that is allowed. */
+static struct rotation_config rotation_sane(struct rotation_config c)
+{
+    if (c.operations_max == 0 || c.operations_max > ROTATION_OPERATIONS_MAX)
+        c.operations_max = ROTATION_OPERATIONS_MAX;
+    c.operations_max = MAX(c.operations_max, ROTATION_OPERATIONS_MIN);
+    if (c.interval_ns != 0)
+        c.interval_ns = MAX(c.interval_ns, ROTATION_INTERVAL_MIN_NS);
+    return c;
+}
+
 static struct barrier *barrier_alloc(bytes root_key)
 {
     struct barrier *b = aligned_alloc(_Alignof(struct barrier), sizeof(*b));
@@ -162,6 +175,7 @@ static struct barrier *barrier_alloc(bytes root_key)
         die("out of memory");
     mutex_init(&b->mutex);
     b->root_key = secret_from(root_key);
+    b->rotation = rotation_sane((struct rotation_config){0});
     return b;
 }
 
@@ -176,8 +190,10 @@ static void term_add(struct barrier *b, uint32_t number, int64_t install_ns, uin
     t->value = secret_from(key);
     t->key = aead_key_new(key);
     atomic_store(&b->n_terms, i + 1);
-    if (i == 0 || number > b->terms[atomic_load(&b->active)].number)
+    if (i == 0 || number > b->terms[atomic_load(&b->active)].number) {
+        atomic_store(&b->counted, encryptions);
         atomic_store(&b->active, i);
+    }
 }
 
 static struct error *term_parse(struct arena *a, struct barrier *b, const struct json *key)
@@ -220,6 +236,12 @@ struct error *barrier_from_keyring(struct arena *a, bytes keyring_json, struct b
             return e;
         }
     }
+    const struct json *rotation = json_get(root, STR("RotationConfig"));
+
+    b->rotation = rotation_sane((struct rotation_config){
+        .disabled = json_get_bool(rotation, STR("Disabled")),
+        .operations_max = (uint64_t)MAX(json_get_int(rotation, STR("MaxOperations")), 0),
+        .interval_ns = json_get_int(rotation, STR("Interval"))});
     b->stored = secret_from(keyring_json);
     *ret = b;
     return NULL;
@@ -278,13 +300,23 @@ static struct json *stored_key(struct arena *a, const struct json *stored_keys, 
     return o;
 }
 
-static struct json *term_to_json(struct arena *a, const struct json *stored_keys, const struct term *t,
-                                 uint64_t encryptions)
-{
-    struct json *o = stored_key(a, stored_keys, t->number);
+struct keyring_change {
+    struct barrier *barrier;
+    struct secret *key; /* NULL: no new term */
+    uint32_t term;      /* the new one, or the one in use */
+    int64_t install_time_ns;
+    uint64_t counted; /* encryptions of the term in use that become durable */
+    bool has_rotation;
+    struct rotation_config rotation;
+};
 
-    json_set_str(a, o, STR("Value"), base64_encode(a, secret_reveal(t->value)));
-    json_set_str(a, o, STR("InstallTime"), time_format(a, t->install_time_ns));
+static struct json *term_to_json(struct arena *a, const struct json *stored_keys, uint32_t number,
+                                 const struct secret *value, int64_t install_time_ns, uint64_t encryptions)
+{
+    struct json *o = stored_key(a, stored_keys, number);
+
+    json_set_str(a, o, STR("Value"), base64_encode(a, secret_reveal(value)));
+    json_set_str(a, o, STR("InstallTime"), time_format(a, install_time_ns));
     if (encryptions > 0)
         json_set_int(a, o, STR("encryptions"), (int64_t)encryptions);
     else
@@ -292,41 +324,58 @@ static struct json *term_to_json(struct arena *a, const struct json *stored_keys
     return o;
 }
 
-static struct json *keyring_to_json(struct barrier *b, struct arena *a)
+static void rotation_to_json(struct arena *a, struct json *root, const struct rotation_config *c)
+{
+    struct json *o = json_get(root, STR("RotationConfig"));
+
+    if (!o || o->type != JSON_OBJECT)
+        json_set(a, root, STR("RotationConfig"), o = json_object(a));
+    o->ordered = true;
+    json_set_bool(a, o, STR("Disabled"), c->disabled);
+    json_set_int(a, o, STR("MaxOperations"), (int64_t)c->operations_max);
+    json_set_int(a, o, STR("Interval"), c->interval_ns);
+}
+
+/* c NULL: the keyring as it is. Only the active term has a count. */
+static struct json *keyring_to_json(struct barrier *b, struct arena *a, const struct keyring_change *c)
 {
     struct json *root = NULL, *keys = json_array(a);
     uint32_t active = atomic_load(&b->active);
+    uint64_t count = c ? c->counted : barrier_status(b).encryptions;
 
     if (b->stored && json_parse(a, str_from_bytes(secret_reveal(b->stored)), true, &root) == NULL)
         root->ordered = true;
     else
         root = json_object_ordered(a);
-    json_set_str(a, root, STR("MasterKey"), base64_encode(a, secret_reveal(b->root_key)));
-    for (uint32_t i = 0; i < atomic_load(&b->n_terms); i++)
-        json_append(a, keys,
-                    term_to_json(a, json_get(root, STR("Keys")), &b->terms[i],
-                                 i == active ? barrier_status(b).encryptions : 0));
-    json_set(a, root, STR("Keys"), keys);
-    if (!json_get(root, STR("RotationConfig"))) {
-        struct json *rotation = json_object_ordered(a);
+    const struct json *stored = json_get(root, STR("Keys"));
 
-        json_set_bool(a, rotation, STR("Disabled"), false);
-        json_set_int(a, rotation, STR("MaxOperations"), INT64_C(3865470566));
-        json_set_int(a, rotation, STR("Interval"), 0);
-        json_set(a, root, STR("RotationConfig"), rotation);
+    json_set_str(a, root, STR("MasterKey"), base64_encode(a, secret_reveal(b->root_key)));
+    for (uint32_t i = 0; i < atomic_load(&b->n_terms); i++) {
+        const struct term *t = &b->terms[i];
+        bool counts = i == active && !(c && c->key);
+
+        json_append(a, keys,
+                    term_to_json(a, stored, t->number, t->value, t->install_time_ns, counts ? count : 0));
     }
+    if (c && c->key)
+        json_append(a, keys, term_to_json(a, stored, c->term, c->key, c->install_time_ns, 0));
+    json_set(a, root, STR("Keys"), keys);
+    rotation_to_json(a, root, c && c->has_rotation ? &c->rotation : &b->rotation);
     return root;
 }
 
-struct error *barrier_keyring_record(struct barrier *b, struct arena *a, struct rng *rng, bytes *ret_record)
+static struct error *make_record(struct barrier *b, const struct keyring_change *c, struct arena *a,
+                                 struct rng *rng, bytes *ret_record)
 {
     struct error *e = NULL;
 
     mutex_lock(&b->mutex);
     if (atomic_load(&b->closed)) {
         e = error_new(a, ERR_SEALED, "Vault is sealed");
+    } else if (c && c->key && atomic_load(&b->n_terms) >= TERMS_MAX) {
+        e = error_new(a, ERR_INTERNAL, "the keyring has no room for another key");
     } else {
-        bytes clear = bytes_from_str(json_text(a, keyring_to_json(b, a)));
+        bytes clear = bytes_from_str(json_text(a, keyring_to_json(b, a, c)));
         uint8_t *out = arena_alloc(a, clear.n + BARRIER_OVERHEAD_BYTES);
 
         record_seal(out, secret_reveal(b->root_key), rng, KEYRING_TERM, STR("core/keyring"), clear);
@@ -336,42 +385,138 @@ struct error *barrier_keyring_record(struct barrier *b, struct arena *a, struct 
     return e;
 }
 
+struct error *barrier_keyring_record(struct barrier *b, struct arena *a, struct rng *rng, bytes *ret_record)
+{
+    return make_record(b, NULL, a, rng, ret_record);
+}
+
+static bytes key_object(struct arena *a, uint32_t term, const struct secret *value, int64_t install_time_ns)
+{
+    struct json *o = json_object_ordered(a);
+
+    json_set_int(a, o, STR("Term"), term);
+    json_set_int(a, o, STR("Version"), 1);
+    json_set_str(a, o, STR("Value"), base64_encode(a, secret_reveal(value)));
+    json_set_str(a, o, STR("InstallTime"), time_format(a, install_time_ns));
+    return bytes_from_str(json_text(a, o));
+}
+
 struct error *barrier_root_key_object(struct barrier *b, struct arena *a, bytes *ret_json)
 {
     struct error *e = NULL;
 
     mutex_lock(&b->mutex);
-    if (atomic_load(&b->closed)) {
+    if (atomic_load(&b->closed))
         e = error_new(a, ERR_SEALED, "Vault is sealed");
-    } else {
-        struct json *o = json_object_ordered(a);
-
-        json_set_int(a, o, STR("Term"), 1);
-        json_set_int(a, o, STR("Version"), 1);
-        json_set_str(a, o, STR("Value"), base64_encode(a, secret_reveal(b->root_key)));
-        json_set_str(a, o, STR("InstallTime"), time_format(a, TIME_ZERO_NS));
-        *ret_json = bytes_from_str(json_text(a, o));
-    }
+    else
+        *ret_json = key_object(a, 1, b->root_key, TIME_ZERO_NS);
     mutex_unlock(&b->mutex);
     return e;
 }
 
-enum barrier_result barrier_rotate(struct barrier *b, struct rng *rng, int64_t now_ns)
+/* ---- changes ---- */
+
+struct keyring_change *keyring_change_new(struct barrier *b)
 {
-    enum barrier_result r = BARRIER_CLOSED;
+    struct keyring_change *c = calloc(1, sizeof(*c));
+    struct barrier_status s = barrier_status(b);
+
+    if (!c)
+        die("out of memory");
+    *c = (struct keyring_change){.barrier = b, .term = s.term, .counted = s.encryptions + 1};
+    return c;
+}
+
+void keyring_change_free(void *change)
+{
+    struct keyring_change *c = change;
+
+    secret_free(c->key);
+    free(c);
+}
+
+void keyring_change_add_term(struct keyring_change *c, struct rng *rng, int64_t now_ns)
+{
+    c->key = secret_new(BARRIER_KEY_BYTES);
+    rng_bytes(rng, secret_fill(c->key), BARRIER_KEY_BYTES);
+    c->term++;
+    c->install_time_ns = now_ns;
+}
+
+void keyring_change_set_rotation(struct keyring_change *c, const struct rotation_config *config)
+{
+    c->has_rotation = true;
+    c->rotation = rotation_sane(*config);
+}
+
+uint32_t keyring_change_term(const struct keyring_change *c)
+{
+    return c->term;
+}
+
+bytes keyring_change_key_object(const struct keyring_change *c, struct arena *a)
+{
+    return key_object(a, c->term, c->key, c->install_time_ns);
+}
+
+struct error *keyring_change_record(const struct keyring_change *c, struct arena *a, struct rng *rng,
+                                    bytes *ret_record)
+{
+    return make_record(c->barrier, c, a, rng, ret_record);
+}
+
+void barrier_apply(struct barrier *b, struct keyring_change *own_change)
+{
+    struct keyring_change *c = own_change;
 
     mutex_lock(&b->mutex);
-    if (!atomic_load(&b->closed) && atomic_load(&b->n_terms) < TERMS_MAX) {
-        uint8_t key[BARRIER_KEY_BYTES];
-
-        rng_bytes(rng, key, sizeof(key));
-        term_add(b, b->terms[atomic_load(&b->active)].number + 1, now_ns, 0, (bytes){key, sizeof(key)});
-        wipe(key, sizeof(key));
-        atomic_store(&b->made, 0);
-        r = BARRIER_OK;
+    if (!atomic_load(&b->closed)) {
+        if (c->has_rotation)
+            b->rotation = c->rotation;
+        if (c->key) {
+            atomic_store(&b->made, 0);
+            term_add(b, c->term, c->install_time_ns, 0, secret_reveal(c->key));
+        } else {
+            atomic_store(&b->counted, c->counted);
+        }
     }
     mutex_unlock(&b->mutex);
-    return r;
+    keyring_change_free(c);
+}
+
+struct rotation_config barrier_rotation_config(struct barrier *b)
+{
+    mutex_lock(&b->mutex);
+    struct rotation_config c = b->rotation;
+
+    mutex_unlock(&b->mutex);
+    return c;
+}
+
+/* A key from before encryptions were counted has no count: it is replaced when it is a year old. */
+const char *barrier_rotation_due(struct barrier *b, int64_t now_ns)
+{
+    const int64_t year_ns = 365 * ROTATION_INTERVAL_MIN_NS;
+    struct rotation_config c = barrier_rotation_config(b);
+    struct barrier_status s = barrier_status(b);
+    bool dated = s.install_time_ns != TIME_ZERO_NS;
+
+    if (c.disabled)
+        return NULL;
+    if (atomic_load(&b->counted) == 0 && dated && now_ns - s.install_time_ns > year_ns)
+        return "legacy rotation";
+    if (s.encryptions > c.operations_max)
+        return "reached max operations";
+    if (c.interval_ns > 0 && dated && now_ns - s.install_time_ns > c.interval_ns)
+        return "rotation interval reached";
+    return NULL;
+}
+
+uint64_t barrier_uncounted(struct barrier *b)
+{
+    uint64_t all = barrier_status(b).encryptions, durable = atomic_load(&b->counted);
+
+    return all > durable ? all - durable : 0;
 }
 
 struct barrier_status barrier_status(struct barrier *b)

@@ -11,8 +11,17 @@
 #pragma once
 #include "core/active_private.h"
 #include "core/txn_private.h"
+#include "crypto/crypto.h"
 
 enum { CALL_REHEARSALS_MAX = 3, CALL_LOOP_RUNS_MAX = 3 };
+
+struct memo { /* of request_memo(): heap, wiped with the request */
+    struct memo *next;
+    memo_fn *compute;
+    uint8_t digest[SHA256_BYTES]; /* of x and y */
+    size_t x_n, n;
+    uint8_t value[];
+};
 
 struct call_state {
     struct call_state *next; /* of the queue it is in */
@@ -36,8 +45,12 @@ struct call_state {
     bool unaudited;
     bool ran;        /* to its end, at least once */
     bool later_step; /* of a bulk request: it was authenticated in its first */
-    bool refused;    /* by token or ACL: the request line carries the error */
+    str *warnings;   /* of the first step */
+    size_t n_warnings;
+    bool refused; /* by token or ACL: the request line carries the error */
     enum txn_mode pool_mode;
+    bool on_slow_pool; /* when it runs in a pool: which */
+    struct memo *memos;
     uint64_t epoch; /* of the lane, when it began to run */
     struct acl_result decision;
     bool decided;
@@ -58,3 +71,6 @@ void call_failed(struct call_state *cs, struct error *e);
 void call_make_request_line(struct call_state *cs);
 /* Sends the call to the storage pool in `mode`; false: the pool's queue is full. */
 bool call_to_pool(struct call_state *cs, enum txn_mode mode) MUST_USE;
+void memos_free(void *call_state); /* memo.c; deferred in the request's arena */
+/* The same with the pool for what takes long; the call fails when that is full. */
+void call_to_slow_pool(struct call_state *cs);

@@ -1,12 +1,22 @@
 #include "base/log.h"
+#include "core/identity/identity.h"
 #include "core/lane.h"
+#include "core/login/lockout.h"
+#include "core/rotation.h"
 #include "core/sys/sys.h"
 
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-enum { STORAGE_THREADS = 4, STORAGE_QUEUE_MAX = 8192, ZOMBIE_POLL_NS = 2000000 };
+enum {
+    STORAGE_THREADS = 4,
+    STORAGE_QUEUE_MAX = 8192,
+    SLOW_THREADS_MAX = 32,
+    SLOW_QUEUE_MAX = 1024,
+    ZOMBIE_POLL_NS = 2000000
+};
 
 /* ---- state ---- */
 
@@ -173,7 +183,10 @@ struct active *active_build(struct core *c, struct opened *o, struct storage_loc
                      cached ? (size_t)c->config.config->cache_bytes : 1);
     a->acls = acl_cache_new();
     snapshot_publish(a, mount_set_new(), NULL);
+    a->identity = identity_new();
+    a->lockout = lockout_new();
     a->leases = lease_manager_new(a);
+    a->rotation = rotation_new(a);
     a->lane = lane_new(a);
     return a;
 }
@@ -184,6 +197,10 @@ void active_destroy(struct active *a)
         return;
     lane_free(a->lane);
     lease_manager_free(a->leases);
+    rotation_free(a->rotation);
+    identity_free(a->identity);
+    lockout_stop(a->lockout);
+    lockout_free(a->lockout);
     token_state_free(a->tokens);
     acl_cache_free(a->acls);
     lru_free(a->lru);
@@ -214,6 +231,16 @@ struct token_state *active_tokens(struct active *a)
 struct lease_manager *active_leases(struct active *a)
 {
     return a->leases;
+}
+
+struct identity *active_identity(struct active *a)
+{
+    return a->identity;
+}
+
+struct lockout *active_lockout(struct active *a)
+{
+    return a->lockout;
 }
 
 struct acl_cache *active_acl_cache(struct active *a)
@@ -352,6 +379,9 @@ struct error *core_activate(struct core *c, struct arena *err, struct storage_lo
     mutex_unlock(&c->mutex);
     atomic_store(&c->active, a);
     lease_manager_start(a->leases);
+    identity_start(a);
+    rotation_start(a->rotation);
+    lockout_start(a);
     core_set_state(c, CORE_ACTIVE);
     log_info("core", "post-unseal setup complete");
     if (!internal_submit(a, pending_resume, NULL, NULL))
@@ -369,6 +399,7 @@ void core_deactivate(struct core *c)
     atomic_store(&c->active, NULL);
     atomic_fetch_add(&c->generation, 1);
     lease_manager_stop(a->leases);
+    identity_stop(a->identity);
     lane_close(a->lane);
     if (a->lock) /* now, not with the last straggler */
         c->config.storage->ops->lock_release(TAKE(a->lock));
@@ -583,6 +614,19 @@ struct error *core_control_seal(struct core *c, struct arena *a, void *arg)
     return NULL;
 }
 
+struct error *core_control_step_down(struct core *c, struct arena *a, void *arg)
+{
+    (void)a;
+    (void)arg;
+    if (!atomic_load(&c->active) || !c->ha)
+        return NULL;
+    log_warn("core", "stepping down from active operation to standby");
+    core_set_state(c, CORE_STANDBY);
+    core_deactivate(c);
+    ha_yield(c->ha);
+    return NULL;
+}
+
 static void reload_posted(struct loop *l, struct post *post)
 {
     struct control_post *p = CONTAINER_OF(post, struct control_post, post);
@@ -633,17 +677,21 @@ static void compile_engine(struct engine_entry *entry, const struct engine *e)
 static void compile_engines(struct core *c)
 {
     static const struct engine *const own[] = {&sys_engine, &token_engine, &cubbyhole_engine};
-    size_t n = COUNT_OF(own), more = 0;
+    size_t n = COUNT_OF(own), more = 0, methods = 0;
 
     while (c->config.engines && c->config.engines[more])
         more++;
-    c->engines = calloc(n + more + 1, sizeof(*c->engines));
+    while (c->config.methods && c->config.methods[methods])
+        methods++;
+    c->engines = calloc(n + more + methods + 1, sizeof(*c->engines));
     if (!c->engines)
         die("out of memory");
     for (size_t i = 0; i < n; i++)
         compile_engine(&c->engines[i], own[i]);
     for (size_t i = 0; i < more; i++)
         compile_engine(&c->engines[n + i], c->config.engines[i]);
+    for (size_t i = 0; i < methods; i++)
+        compile_engine(&c->engines[n + more + i], c->config.methods[i]);
 }
 
 const struct engine_entry *core_engine_find(struct core *c, str type, enum engine_kind kind)
@@ -679,6 +727,13 @@ static void load_state(struct core *c)
     arena_free(a);
 }
 
+static unsigned slow_threads(void)
+{
+    long long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return (unsigned)MIN(MAX(cpus, 1), SLOW_THREADS_MAX);
+}
+
 struct core *core_new(const struct core_config *config)
 {
     struct core *c = aligned_alloc(_Alignof(struct core), sizeof(*c));
@@ -694,6 +749,7 @@ struct core *core_new(const struct core_config *config)
     compile_engines(c);
     load_state(c);
     c->storage_pool = pool_new("storage", STORAGE_THREADS, STORAGE_QUEUE_MAX);
+    c->slow_pool = pool_new("slow", slow_threads(), SLOW_QUEUE_MAX);
     c->control = loop_new();
     thread_start(&c->control_thread, "control", control_main, c);
     if (c->config.storage->caps.has_lock)
@@ -721,6 +777,7 @@ void core_free(struct core *c)
     loop_stop(c->control);
     thread_join(&c->control_thread);
     pool_free(c->storage_pool);
+    pool_free(c->slow_pool);
     loop_free(c->control);
     unseal_progress_free(c->progress);
     for (struct engine_entry *e = c->engines; e->engine; e++)

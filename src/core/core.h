@@ -20,6 +20,7 @@ struct core_config {
     str version;                         /* "1.14.7+coffer.0.1.0" */
     const struct engine *const *engines; /* the mountable ones (engine/engines.h); NULL-terminated */
     /* to reopen storage after a device failed; NULL: seal instead */
+    const struct engine *const *methods; /* the auth methods (auth/methods.h); NULL: none */
     const struct config_block *storage_config;
 };
 struct core *core_new(const struct core_config *c);

@@ -104,6 +104,17 @@ struct error *response_again(struct response *rs)
     return NULL;
 }
 
+unsigned request_route_flags(const struct request *rq)
+{
+    if (!rq->route)
+        return 0;
+    const struct route_op *op = &rq->route->ops[rq->op];
+
+    if (rq->op == OP_CREATE && !op->fn)
+        op = &rq->route->ops[OP_UPDATE];
+    return rq->route->flags | op->flags;
+}
+
 struct error *fail_wrapped(struct request *rq, enum err_kind kind, const char *fmt, ...)
 {
     va_list args;
@@ -111,6 +122,8 @@ struct error *fail_wrapped(struct request *rq, enum err_kind kind, const char *f
     va_start(args, fmt);
     str text = arena_vfmt(rq->arena, fmt, args);
     va_end(args);
+    if (request_route_flags(rq) & ROUTE_UNAUTH) /* only what a token opens is wrapped */
+        return error_new(rq->arena, kind, "%.*s", PSTR(text));
     return error_new(rq->arena, kind, "1 error occurred:\n\t* %.*s\n\n", PSTR(text));
 }
 

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/rand.h"
+#include "core/login/login.h"
 #include "core/txn.h"
 
 enum op {
@@ -65,6 +66,7 @@ struct field {
 struct request;
 struct response;
 struct token_entry;
+struct mount;
 typedef struct error *handler_fn(struct request *rq, struct response *rs);
 /* Does the entry the request names exist? Decides create against update, for ACL and audit. */
 typedef struct error *exists_fn(struct request *rq, bool *ret_exists);
@@ -82,6 +84,10 @@ enum {
     ROUTE_CONTROL = 512,
     ROUTE_HIDDEN = 1024,   /* not in OpenAPI */
     ROUTE_RAW_BODY = 2048, /* unknown fields are data (kv v1): no field parsing of the body, no warnings */
+    ROUTE_SLOW = 4096,     /* calls request_memo(): runs first where it may take its time */
+    ROUTE_LOGIN = 8192,    /* with ROUTE_UNAUTH: sets rs->login */
+    /* about a wrapping token: rq->wrapping_token is found before all else, even the caller's own token */
+    ROUTE_WRAPPING = 16384,
 };
 
 struct route_op {
@@ -106,6 +112,17 @@ enum engine_kind {
     ENGINE_CORE /* sys, identity, cubbyhole, token: not mountable */
 };
 
+enum { LEASE_HOOK_ENTRIES = 8 };
+struct secret_lease {           /* what an engine gives out for a time */
+    const char *secret_type;    /* tells the engine's kinds apart when the lease comes back */
+    int64_t ttl_ns, max_ttl_ns; /* 0: the mount's */
+    bool renewable;
+    struct json *internal_data; /* object or NULL: kept with the lease, not shown */
+    /* when it comes back */
+    const struct json *data; /* of the answer it came with */
+    int64_t issue_time_ns, increment_ns;
+};
+
 struct engine {
     const char *type; /* "kv" */
     enum engine_kind kind;
@@ -114,14 +131,27 @@ struct engine {
     const char *help;
     const char *plugin_version; /* "v0.15.0+builtin"; as sys/mounts and audit show it */
     /* Optional hooks; all may be NULL. Run inside a transaction in the lane. */
+    /* kv 2: one step of bringing the mount's data into the engine's form; idempotent. Before the mount
+     * serves. */
+    struct error *(*upgrade)(struct request *rq, const struct mount *m, bool *ret_done);
     struct error *(*create)(struct request *rq); /* after mounting, first time */
     /* cubbyhole: wipe what belongs to it */
     struct error *(*token_revoked)(struct request *rq, const struct token_entry *te);
+    /* auth methods, with the mount's view: whose login it claims to be, before any proof (for the lockout) */
+    struct error *(*login_alias)(struct request *rq, str *ret_name);
+    struct error *(*renew)(struct request *rq, struct renewal *r);
+    /* secrets engines, with the mount's view: a lease the engine gave out (response.secret_lease) is to be
+     * renewed, or ends. Renewing may set its times. Ending is idempotent, is tried again when it fails, and
+     * writes at most LEASE_HOOK_ENTRIES entries; without a hook there is nothing to undo. */
+    struct error *(*secret_renew)(struct request *rq, struct secret_lease *l);
+    struct error *(*secret_revoke)(struct request *rq, const struct secret_lease *l);
 };
 
+struct http_header;
 struct mount;
 struct mount_table;
 struct acl;
+struct entity;
 struct active;
 struct core;
 
@@ -164,6 +194,7 @@ struct request {
     const struct mount *mount;
     const struct route *route;
     struct json *data; /* body (or query of reads and deletes); an object or NULL */
+    unsigned step;     /* of a bulk handler: 0 in its first run */
     bool body_is_empty;
     struct field_value *fields; /* parsed, one per field of the route */
     size_t n_fields;
@@ -171,13 +202,28 @@ struct request {
 
     str client_token;                /* as sent; empty if none */
     const struct token_entry *token; /* NULL for unauthenticated */
+    const struct entity *entity;     /* of the token; NULL: it has none */
+    const str *identity_policies;    /* of the entity and its groups */
+    const str *policies;             /* the token's and those: what acl is made of */
+    size_t n_identity_policies, n_policies;
     const struct acl *acl;
     bool is_root;
-    str client_id; /* audit: entity id or hash */
-    int64_t wrap_ttl_ns;
+    str client_id;                            /* audit: entity id or hash */
+    int64_t wrap_ttl_ns;                      /* the answer is to be wrapped, for so long; 0: not */
+    bool wrap_as_jwt;                         /* in a token of that form */
+    const struct token_entry *wrapping_token; /* of ROUTE_WRAPPING; never NULL there */
     struct request_peer peer;
-    void *internal_arg; /* of an internal request */
+    const struct http_header *headers; /* as sent; of the exchange */
+    size_t n_headers;
+    void *internal_arg;    /* of an internal request */
+    struct walk *walks[2]; /* of a bulk request (lease/walk.h) */
 };
+
+/* What takes long to compute (a password hash), for routes with ROUTE_SLOW: computed once on a pool of its
+ * own, kept for the runs to come of this request, wiped with it. compute cannot fail and has no effect but
+ * its result, which depends on x, y and chance alone. */
+typedef bytes memo_fn(struct request *rq, bytes x, bytes y);
+struct error *request_memo(struct request *rq, memo_fn *compute, bytes x, bytes y, bytes *ret) MUST_USE;
 
 /* Values of the route's fields; the name must be in the table (asserted). Absent: the default, else the zero
  * value. */
@@ -193,19 +239,31 @@ bool field_given(const struct request *rq, const char *name);
 /* The answer. Exactly one of: nothing (204), data, auth, raw body. An error never carries data. */
 struct response_auth {
     str client_token, accessor, entity_id, display_name, token_type; /* "service", "batch" */
-    const str *policies, *token_policies;
-    size_t n_policies, n_token_policies;
+    const str *policies, *token_policies, *identity_policies;
+    size_t n_policies, n_token_policies, n_identity_policies;
     const struct json *metadata; /* NULL: null */
     int64_t ttl_ns;
     int64_t num_uses;
     int64_t issue_time_ns;
     bool renewable, orphan;
+    bool entity_created; /* by this login; for audit */
+};
+
+struct wrap_info { /* of an answer that was wrapped */
+    str token, accessor, creation_path, wrapped_accessor;
+    int64_t ttl_ns, creation_time_ns;
 };
 
 struct response {
     int status; /* 0: 200 with a body, 204 without */
     struct json *data;
     struct response_auth *auth;
+    const struct wrap_info *wrap_info;       /* data and auth are gone into a cubbyhole */
+    const struct login *login;               /* of a ROUTE_LOGIN handler: core makes auth of it */
+    bool login_refused;                      /* by login_refuse() */
+    const struct secret_lease *secret_lease; /* core makes the lease, and sets what follows */
+    str lease_id;
+    bool renewable;
     int64_t lease_duration_s;
     str *warnings;
     size_t n_warnings;
@@ -229,5 +287,7 @@ struct error *response_again(struct response *rs);
  * text\n\n". */
 #define fail(rq, kind, ...) error_new((rq)->arena, (kind), __VA_ARGS__)
 struct error *fail_wrapped(struct request *rq, enum err_kind kind, const char *fmt, ...) PRINTF(3, 4) COLD;
+/* ROUTE_* of the request's route and operation; 0: no route. */
+unsigned request_route_flags(const struct request *rq);
 /* 404 with an empty list of errors. */
 struct error *fail_absent(struct request *rq) COLD;

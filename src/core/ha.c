@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 enum { LOCK_WAIT_NS = 200000000, RETRY_NS = 1000000000 };
+enum { YIELD_S = 10 /* after a step-down */ };
 
 struct ha {
     struct core *core;
@@ -17,9 +18,9 @@ struct ha {
     bool quit;    /* lock: mutex */
     /* lock: mutex; a lock was won: the control thread will look at it, or the active object has it */
     bool busy;
-    bool won;   /* lock: mutex; the control thread has yet to look at it */
-    bool lost;  /* lock: mutex; the lock won last is gone, perhaps before the control thread heard of it */
-    bool pause; /* lock: mutex; the last promotion failed: not at once again */
+    bool won;  /* lock: mutex; the control thread has yet to look at it */
+    bool lost; /* lock: mutex; the lock won last is gone, perhaps before the control thread heard of it */
+    int64_t pause_ns; /* lock: mutex; the last promotion failed, or it stepped down: not at once again */
     char value[UUID_TEXT_BYTES];
 };
 
@@ -39,12 +40,12 @@ static void post_new(struct ha *ha, struct storage_lock *lock, void (*fn)(struct
     loop_post(ha->core->control, &p->post);
 }
 
-static void set_busy(struct ha *ha, bool busy, bool pause)
+static void set_busy(struct ha *ha, bool busy, int64_t pause_ns)
 {
     mutex_lock(&ha->mutex);
     ha->busy = busy;
     ha->won = false;
-    ha->pause = pause;
+    ha->pause_ns = pause_ns;
     cond_broadcast(&ha->changed);
     mutex_unlock(&ha->mutex);
 }
@@ -69,7 +70,7 @@ static void lost_posted(struct loop *l, struct post *post)
         log_warn("core", "leadership lost, stopping active operation");
         core_set_state(c, CORE_STANDBY);
         core_deactivate(c);
-        set_busy(p->ha, false, false);
+        set_busy(p->ha, false, 0);
     }
     free(p);
 }
@@ -93,12 +94,18 @@ static void won_posted(struct loop *l, struct post *post)
     (void)l;
     if (core_state(c) != CORE_STANDBY || was_lost(p->ha)) {
         c->config.storage->ops->lock_release(p->lock);
-        set_busy(p->ha, false, false);
+        set_busy(p->ha, false, 0);
     } else {
         log_info("core", "acquired lock, enabling active operation");
-        struct error *e = core_activate(c, err, p->lock);
+        struct error *e = core_refresh_keyring(c, err);
 
-        set_busy(p->ha, !e, e != NULL); /* logged there; the lock went with it, others may try */
+        if (e) {
+            log_error("core", "error performing key upgrades", F_STR("error", error_log_text(err, e)));
+            c->config.storage->ops->lock_release(p->lock);
+        } else {
+            e = core_activate(c, err, p->lock); /* logs its error; the lock goes with it, others may try */
+        }
+        set_busy(p->ha, !e, e ? RETRY_NS : 0);
     }
     arena_free(err);
     free(p);
@@ -115,9 +122,11 @@ static void ha_main(void *arg)
             cond_wait(&ha->changed, &ha->mutex);
             continue;
         }
-        if (ha->pause) {
-            ha->pause = false;
-            (void)cond_wait_ns(&ha->changed, &ha->mutex, RETRY_NS); /* woken early by stop: looked at again */
+        if (ha->pause_ns) {
+            int64_t pause_ns = ha->pause_ns;
+
+            ha->pause_ns = 0;
+            (void)cond_wait_ns(&ha->changed, &ha->mutex, pause_ns); /* woken early by stop: looked at again */
             continue;
         }
         ha->lost = false;
@@ -134,7 +143,7 @@ static void ha_main(void *arg)
 
         arena_free(a);
         mutex_lock(&ha->mutex);
-        ha->pause = failed;
+        ha->pause_ns = failed ? RETRY_NS : 0;
         if (lock) {
             ha->busy = ha->won = true;
             post_new(ha, lock, won_posted);
@@ -174,6 +183,11 @@ void ha_stop(struct ha *ha)
     ha->contend = false;
     cond_broadcast(&ha->changed);
     mutex_unlock(&ha->mutex);
+}
+
+void ha_yield(struct ha *ha)
+{
+    set_busy(ha, false, YIELD_S * NS_PER_S);
 }
 
 void ha_free(struct ha *ha)

@@ -2,6 +2,9 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "core/lane.h"
+#include "core/lease/walk.h"
+#include "core/login/login_private.h"
+#include "core/wrapping/wrapping.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -73,17 +76,6 @@ static struct error *refuse(struct call_state *cs, int form)
                                : fail_wrapped(rq, ERR_DENIED, "permission denied");
 }
 
-static unsigned route_flags(const struct request *rq)
-{
-    if (!rq->route)
-        return 0;
-    const struct route_op *op = &rq->route->ops[rq->op];
-
-    if (rq->op == OP_CREATE && !op->fn)
-        op = &rq->route->ops[OP_UPDATE];
-    return rq->route->flags | op->flags;
-}
-
 static void find_route(struct request *rq)
 {
     const struct mount *m = mount_find(request_mounts(rq), rq->path);
@@ -107,13 +99,18 @@ static bool op_writes(enum op op)
 static struct error *authenticate(struct call_state *cs)
 {
     struct request *rq = &cs->call->rq;
+    bool alive;
 
     if (rq->client_token.n == 0)
         return refuse(cs, DENIED_BARE);
-    TRY(token_find(rq, rq->client_token, &rq->token));
+    if (!rq->token) /* else it is the wrapping token that the request is about */
+        TRY(token_find(rq, rq->client_token, &rq->token));
     if (!rq->token)
         return refuse(cs, DENIED_BARE);
-    TRY(acl_for(rq, rq->token->policies, rq->token->n_policies, &rq->acl));
+    TRY(login_entity_of_token(rq, &alive));
+    if (!alive)
+        return refuse(cs, DENIED_BARE);
+    TRY(acl_for(rq, rq->policies, rq->n_policies, &rq->acl));
     for (size_t i = 0; i < rq->token->n_policies; i++)
         rq->is_root = rq->is_root || str_eq(rq->token->policies[i], STR("root"));
     if (rq->token->num_uses != 0)
@@ -138,7 +135,9 @@ static struct error *authorise(struct call_state *cs, unsigned flags)
 
     acl_decide(rq->acl, rq->op, rq->path, &cs->decision);
     cs->decided = true;
-    if (!cs->decision.allowed || ((flags & ROUTE_SUDO) && !cs->decision.sudo)) {
+    if (!cs->decision.allowed || !acl_result_allows_data(&cs->decision, rq->op, rq->data) ||
+        !acl_result_allows_wrapping(&cs->decision, rq->wrap_ttl_ns) ||
+        ((flags & ROUTE_SUDO) && !cs->decision.sudo)) {
         cs->decision.allowed = false;
         return refuse(cs, DENIED_WRAPPED);
     }
@@ -172,9 +171,11 @@ static struct error *dispatch(struct call_state *cs)
     if (!fn)
         return fail_wrapped(rq, ERR_UNSUPPORTED, "unsupported operation");
     TRY(fields_parse(rq));
-    TRY(fn(rq, rs));
+    TRY(request_route_flags(rq) & ROUTE_LOGIN ? login_run(rq, rs, fn) : fn(rq, rs));
+    if (rs->secret_lease)
+        TRY(lease_grant(rq, rs));
     fields_warn(rq, rs);
-    return NULL;
+    return wrapping_apply(rq, rs);
 }
 
 static struct error *run_api(struct call_state *cs)
@@ -182,15 +183,18 @@ static struct error *run_api(struct call_state *cs)
     struct request *rq = &cs->call->rq;
 
     find_route(rq);
-    unsigned flags = route_flags(rq);
+    unsigned flags = request_route_flags(rq);
 
     if (cs->txn.mode == TXN_LOOP &&
         ((flags & ROUTE_LANE) || (op_writes(rq->op) && !(flags & ROUTE_READONLY)))) {
-        cs->txn.stop = TXN_WANTS_LANE;
+        cs->in_lane = true;
+        cs->txn.stop = flags & ROUTE_SLOW ? TXN_WANTS_SLOW : TXN_WANTS_LANE;
         return NULL;
     }
     cs->request_only = (flags & ROUTE_CONTROL) != 0;
     cs->unaudited = (flags & ROUTE_NO_AUDIT) != 0;
+    if (flags & ROUTE_WRAPPING)
+        TRY(wrapping_check(rq));
     if (cs->later_step) { /* what the first step proved stands, though it may have ended the token itself */
     } else if (!(flags & ROUTE_UNAUTH)) {
         TRY(authenticate(cs));
@@ -218,11 +222,14 @@ static void run_reset(struct call_state *cs, enum txn_mode mode)
     rq->fields = NULL;
     rq->n_fields = 0;
     rq->rel = (str){0};
-    cs->call->rs = (struct response){0};
+    cs->call->rs = (struct response){.warnings = cs->warnings, .n_warnings = cs->n_warnings};
     cs->call->error = NULL;
     cs->refused = false;
     if (!cs->later_step) {
-        rq->token = NULL;
+        rq->token = rq->wrapping_token = NULL;
+        rq->entity = NULL;
+        rq->policies = rq->identity_policies = NULL;
+        rq->n_policies = rq->n_identity_policies = 0;
         rq->acl = NULL;
         rq->is_root = false;
         cs->decided = false;
@@ -230,6 +237,7 @@ static void run_reset(struct call_state *cs, enum txn_mode mode)
     txn_begin(&cs->txn, cs->active, rq->arena, mode);
     cs->txn.may_block = cs->may_block;
     cs->txn.exclusive = cs->exclusive;
+    cs->txn.slow_ok = cs->on_slow_pool && (mode == TXN_POOL || mode == TXN_REHEARSAL);
     cs->snapshot = snapshot_hold(cs->active);
     rq->mounts = &cs->snapshot->mounts->table;
     arena_defer(rq->arena, snapshot_drop_arg, cs->snapshot);
@@ -240,7 +248,8 @@ void call_run(struct call_state *cs, enum txn_mode mode)
     struct request *rq = &cs->call->rq;
 
     run_reset(cs, mode);
-    if (!cs->internal_fn && mode != TXN_LOOP && clock_mono_ns(clock_real()) > cs->deadline_ns)
+    if (!cs->internal_fn && !cs->later_step && mode != TXN_LOOP &&
+        clock_mono_ns(clock_real()) > cs->deadline_ns)
         cs->call->error = fail(rq, ERR_TIMEOUT, "request timed out");
     else if (cs->internal_fn)
         cs->call->error = cs->internal_fn(rq, &cs->call->rs);
@@ -302,6 +311,7 @@ static void make_response_line(struct call_state *cs)
     struct audit_event e = event_of(cs);
 
     e.rs = &cs->call->rs;
+    e.request_lines = &cs->request_lines;
     if (cs->call->error)
         e.error_text = cs->call->error->text;
     audit_make_response(a, set, &e, &cs->response_lines);
@@ -364,14 +374,23 @@ static void control_done(struct core *c, void *arg)
     finish(arg);
 }
 
+/* Token, decision and warnings of the first step stay. */
+static void keep_first_step(struct call_state *cs)
+{
+    cs->warnings = cs->call->rs.warnings;
+    cs->n_warnings = cs->call->rs.n_warnings;
+    cs->mark = arena_mark(cs->call->rq.arena);
+}
+
 void call_committed(struct call_state *cs)
 {
     struct response *rs = &cs->call->rs;
 
     if (!cs->call->error && rs->again) {
         if (!cs->later_step)
-            cs->mark = arena_mark(cs->call->rq.arena); /* token and decision of the first step stay */
+            keep_first_step(cs);
         cs->later_step = true;
+        cs->call->rq.step++;
         cs->rehearsals = 0;
         cs->may_block = cs->exclusive = cs->solo = false;
         lane_resubmit(cs->active->lane, cs);
@@ -422,14 +441,10 @@ static bool is_answerable(const struct call_state *cs)
     return cs->ran && (!cs->in_lane || cs->request_line_written || !cs->request_lines.set);
 }
 
-static void turn_end(struct loop *l, struct loop_hook *h)
+static void answer_finished(struct inflight *slot)
 {
-    struct inflight *slot = CONTAINER_OF(h, struct inflight, hook);
     struct call_state *first = slot->finished;
 
-    (void)l;
-    if (!first)
-        return;
     slot->finished = NULL;
     slot->finished_end = &slot->finished;
     for (struct call_state *cs = first; cs; cs = cs->next)
@@ -450,6 +465,16 @@ static void turn_end(struct loop *l, struct loop_hook *h)
     arena_reset(slot->scratch);
 }
 
+/* An answer may let the next request of its connection in, which is finished at once: the loop must not sleep on it. */
+static void turn_end(struct loop *l, struct loop_hook *h)
+{
+    struct inflight *slot = CONTAINER_OF(h, struct inflight, hook);
+
+    (void)l;
+    while (slot->finished)
+        answer_finished(slot);
+}
+
 /* ---- pools ---- */
 
 static void run_in_pool(struct job *j)
@@ -460,7 +485,10 @@ static void run_in_pool(struct job *j)
     if (cs->pool_mode == TXN_REHEARSAL) {
         call_run(cs, TXN_REHEARSAL);
         txn_drop_hooks(&cs->txn);
-        lane_resubmit(cs->active->lane, cs);
+        if (cs->txn.stop == TXN_WANTS_SLOW)
+            call_to_slow_pool(cs);
+        else
+            lane_resubmit(cs->active->lane, cs);
         return;
     }
     do
@@ -469,6 +497,10 @@ static void run_in_pool(struct job *j)
     txn_drop_hooks(&cs->txn);
     if (cs->txn.stop == TXN_GO) {
         finish(cs);
+        return;
+    }
+    if (cs->txn.stop == TXN_WANTS_SLOW) {
+        call_to_slow_pool(cs);
         return;
     }
     cs->in_lane = true;
@@ -480,11 +512,26 @@ static void run_in_pool(struct job *j)
 bool call_to_pool(struct call_state *cs, enum txn_mode mode)
 {
     cs->pool_mode = mode;
+    cs->on_slow_pool = false;
     cs->job.fn = run_in_pool;
     return pool_submit(cs->active->core->storage_pool, &cs->job);
 }
 
+void call_to_slow_pool(struct call_state *cs)
+{
+    cs->pool_mode = cs->in_lane ? TXN_REHEARSAL : TXN_POOL;
+    cs->on_slow_pool = true;
+    cs->job.fn = run_in_pool;
+    if (!pool_submit(cs->active->core->slow_pool, &cs->job))
+        call_failed(cs, error_new(cs->call->rq.arena, ERR_BUSY, "too many slow requests are waiting"));
+}
+
 /* ---- the way in ---- */
+
+static void free_walks(void *rq)
+{
+    walks_free(rq);
+}
 
 static struct inflight *slot_of(struct core *c, const struct loop *l)
 {
@@ -541,6 +588,8 @@ void core_handle(struct core *c, struct core_call *call)
     *cs = (struct call_state){.call = call, .active = a, .slot = slot, .parity = parity};
     cs->deadline_ns = clock_mono_ns(clock_real()) + c->config.config->default_max_request_duration_ns;
     call->state = cs;
+    arena_defer(rq->arena, memos_free, cs);
+    arena_defer(rq->arena, free_walks, rq);
     cs->mark = arena_mark(rq->arena);
     call_run(cs, TXN_LOOP);
     if (cs->txn.stop == TXN_GO) {
@@ -548,6 +597,8 @@ void core_handle(struct core *c, struct core_call *call)
     } else if (cs->txn.stop == TXN_WOULD_BLOCK) {
         if (!call_to_pool(cs, TXN_POOL))
             answer_now(call, fail(rq, ERR_BUSY, "too many reads are waiting"));
+    } else if (cs->txn.stop == TXN_WANTS_SLOW) {
+        call_to_slow_pool(cs);
     } else {
         cs->in_lane = true;
         if (!lane_submit(a->lane, cs, &why))
@@ -605,6 +656,8 @@ static struct call_state *internal_new(struct active *a, handler_fn *fn, void *a
                                     .rng = c->config.rng,
                                     .op = OP_UPDATE,
                                     .internal_arg = arg};
+    arena_defer(arena, memos_free, cs);
+    arena_defer(arena, free_walks, &cs->call->rq);
     cs->mark = arena_mark(arena);
     return cs;
 }

@@ -16,7 +16,7 @@ struct overlay_entry { /* in the arena of the call that wrote it */
     bool deletes;
 };
 
-struct group {
+struct write_group {
     struct call_state *first, **end;
     size_t n_calls, n_writes, n_bytes;
     bool solo;
@@ -34,7 +34,7 @@ struct lane {
     struct cond to_runner; /* queue, or idle commit, or room in the group */
     struct cond to_committer;
     struct queue queue;
-    struct group filling;
+    struct write_group filling;
     bool committing;
     bool closed; /* nothing more is run */
     bool broken; /* storage failed: closed until rebuilt */
@@ -42,6 +42,7 @@ struct lane {
     uint64_t epoch; /* rises when a group fails: what ran on its overlay is void */
     struct overlay_entry *overlay[OVERLAY_BUCKETS];
     size_t n_overlay;
+    uint64_t walks; /* commit thread: see each_space */
 };
 
 static void queue_init(struct queue *q)
@@ -82,13 +83,13 @@ static void queue_push_front(struct queue *q, struct call_state *cs)
     q->n++;
 }
 
-static void group_init(struct group *g)
+static void group_init(struct write_group *g)
 {
-    *g = (struct group){0};
+    *g = (struct write_group){0};
     g->end = &g->first;
 }
 
-static void group_move(struct group *to, struct group *from)
+static void group_move(struct write_group *to, struct write_group *from)
 {
     *to = *from;
     if (!to->first)
@@ -96,17 +97,32 @@ static void group_move(struct group *to, struct group *from)
     group_init(from);
 }
 
-bool lane_overlay_get(struct lane *l, struct arena *a, str path, bytes *ret)
+static const struct overlay_entry *overlay_find_locked(struct lane *l, str path) REQUIRES(&l->mutex)
 {
     uint64_t hash = str_hash(path);
-    bool found = false;
+    const struct overlay_entry *e = l->overlay[hash % OVERLAY_BUCKETS];
 
+    while (e && !(e->hash == hash && str_eq(e->path, path)))
+        e = e->next;
+    return e;
+}
+
+bool lane_overlay_get(struct lane *l, struct arena *a, str path, bytes *ret)
+{
     mutex_lock(&l->mutex);
-    for (struct overlay_entry *e = l->overlay[hash % OVERLAY_BUCKETS]; e && !found; e = e->next)
-        if (e->hash == hash && str_eq(e->path, path)) {
-            found = true;
-            *ret = e->deletes ? (bytes){0} : arena_bytes(a, e->record);
-        }
+    const struct overlay_entry *e = overlay_find_locked(l, path);
+
+    if (e)
+        *ret = e->deletes ? (bytes){0} : arena_bytes(a, e->record);
+    mutex_unlock(&l->mutex);
+    return e != NULL;
+}
+
+bool lane_overlay_has(struct lane *l, str path)
+{
+    mutex_lock(&l->mutex);
+    bool found = overlay_find_locked(l, path) != NULL;
+
     mutex_unlock(&l->mutex);
     return found;
 }
@@ -146,7 +162,7 @@ static void overlay_add_locked(struct lane *l, struct call_state *cs) REQUIRES(&
 }
 
 /* A published group's writes are the oldest: in each chain they stand at the end. */
-static void overlay_remove_locked(struct lane *l, const struct group *g) REQUIRES(&l->mutex)
+static void overlay_remove_locked(struct lane *l, const struct write_group *g) REQUIRES(&l->mutex)
 {
     for (const struct call_state *cs = g->first; cs; cs = cs->next)
         for (unsigned i = 0; i < cs->txn.n_writes; i++) {
@@ -273,6 +289,10 @@ static void run_one(struct lane *l, struct call_state *cs)
         txn_drop_hooks(&cs->txn);
         rehearse(l, cs);
         return;
+    case TXN_WANTS_SLOW: /* what it works on has changed since it ran there */
+        txn_drop_hooks(&cs->txn);
+        call_to_slow_pool(cs);
+        return;
     case TXN_WANTS_EXCLUSIVE:
     case TXN_WANTS_LANE:
         cs->exclusive = true;
@@ -280,6 +300,20 @@ static void run_one(struct lane *l, struct call_state *cs)
         requeue_locked(l, cs);
         mutex_unlock(&l->mutex);
         return;
+    }
+}
+
+/* Of a closed lane: nobody else will take them. */
+static void fail_queued(struct lane *l)
+{
+    mutex_lock(&l->mutex);
+    struct call_state *rest = l->queue.first;
+
+    queue_init(&l->queue);
+    mutex_unlock(&l->mutex);
+    for (struct call_state *cs = rest, *next; cs; cs = next) {
+        next = cs->next;
+        call_failed(cs, error_new(cs->call->rq.arena, ERR_SEALED, "Vault is sealed"));
     }
 }
 
@@ -305,23 +339,16 @@ static void runner_main(void *arg)
         if (alone)
             wait_idle_locked(l);
     }
-    struct queue rest = l->queue;
-
-    queue_init(&l->queue);
     l->runner_gone = true;
     cond_signal(&l->to_committer);
     mutex_unlock(&l->mutex);
-    if (rest.n > 0)
-        *rest.end = NULL;
-    for (struct call_state *cs = rest.n > 0 ? rest.first : NULL, *next; cs; cs = next) {
-        next = cs->next;
-        call_failed(cs, error_new(cs->call->rq.arena, ERR_SEALED, "Vault is sealed"));
-    }
+    fail_queued(l);
 }
 
 /* ---- the commit thread ---- */
 
-static struct storage_batch batch_of(struct arena *scratch, const struct active *a, const struct group *g)
+static struct storage_batch batch_of(struct arena *scratch, const struct active *a,
+                                     const struct write_group *g)
 {
     struct storage_batch b = {.puts = ARENA_ARRAY(scratch, struct storage_put, g->n_writes + 1),
                               .fence = a->lock ? &a->fence : NULL};
@@ -335,7 +362,7 @@ static struct storage_batch batch_of(struct arena *scratch, const struct active 
     return b;
 }
 
-static struct error *commit_storage(struct lane *l, struct arena *scratch, const struct group *g)
+static struct error *commit_storage(struct lane *l, struct arena *scratch, const struct write_group *g)
 {
     struct storage_batch b = batch_of(scratch, l->active, g);
     int64_t give_up_ns = clock_mono_ns(clock_real()) + COMMIT_RETRY_NS_MAX * NS_PER_S;
@@ -353,25 +380,17 @@ static struct error *commit_storage(struct lane *l, struct arena *scratch, const
     return e;
 }
 
-static void each_space(const struct group *g, void (*fn)(struct space *s))
+/* Each space that the group writes into, once: a second bump would make it look at rest. */
+static void each_space(struct lane *l, const struct write_group *g, void (*fn)(struct space *s))
 {
-    struct space *seen[TXN_SPACES_MAX];
-    size_t n = 0;
-
-    /* a space may be visited more than once when there are many: only even counts of visits pair up, so each
-     * is kept exact */
+    l->walks++;
     for (const struct call_state *cs = g->first; cs; cs = cs->next)
         for (unsigned i = 0; i < cs->txn.n_writes; i++) {
             struct space *s = cs->txn.writes[i].space;
-            bool known = false;
 
-            for (size_t k = 0; k < n; k++)
-                known = known || seen[k] == s;
-            if (known)
-                continue;
-            if (n < TXN_SPACES_MAX)
-                seen[n++] = s;
-            fn(s);
+            if (s->visited != l->walks)
+                fn(s);
+            s->visited = l->walks;
         }
 }
 
@@ -397,9 +416,9 @@ static bool is_inserted(const struct txn_write *w)
 
 /* In order: the spaces turn odd, the cache changes, hooks, the spaces turn even; then the overlay goes (see
  * txn_reads_are_consistent). */
-static void publish(struct lane *l, const struct group *g)
+static void publish(struct lane *l, const struct write_group *g)
 {
-    each_space(g, space_bump);
+    each_space(l, g, space_bump);
     for (const struct call_state *cs = g->first; cs; cs = cs->next)
         for (unsigned i = 0; i < cs->txn.n_writes; i++) {
             const struct txn_write *w = &cs->txn.writes[i];
@@ -412,10 +431,10 @@ static void publish(struct lane *l, const struct group *g)
             h->fn(l->active, h->arg);
         cs->txn.hooks = NULL;
     }
-    each_space(g, space_bump);
+    each_space(l, g, space_bump);
 }
 
-static bool write_request_lines(struct arena *scratch, const struct group *g)
+static bool write_request_lines(struct arena *scratch, const struct write_group *g)
 {
     const struct audit_lines **lines = ARENA_ARRAY(scratch, const struct audit_lines *, g->n_calls);
     size_t n = 0;
@@ -431,7 +450,7 @@ static bool write_request_lines(struct arena *scratch, const struct group *g)
     return n == 0 || audit_write(scratch, set, lines, n);
 }
 
-static void fail_group(struct group *g, enum err_kind kind, const char *text)
+static void fail_group(struct write_group *g, enum err_kind kind, const char *text)
 {
     for (struct call_state *cs = g->first, *next; cs; cs = next) {
         next = cs->next;
@@ -442,10 +461,10 @@ static void fail_group(struct group *g, enum err_kind kind, const char *text)
 
 /* What was built on the failed group is void: it runs again, after the failed group's own requests, which run
  * one by one. */
-static void drop_overlay(struct lane *l, struct group *failed, bool retry)
+static void drop_overlay(struct lane *l, struct write_group *failed, bool retry)
 {
     mutex_lock(&l->mutex);
-    struct group later;
+    struct write_group later;
 
     group_move(&later, &l->filling);
     l->epoch++;
@@ -475,7 +494,7 @@ static void drop_overlay(struct lane *l, struct group *failed, bool retry)
     mutex_unlock(&l->mutex);
 }
 
-static void commit_failed(struct lane *l, struct group *g, const struct error *e)
+static void commit_failed(struct lane *l, struct write_group *g, const struct error *e)
 {
     struct arena *a = arena_new(0);
     bool definite = e->kind != ERR_IO && e->kind != ERR_UNKNOWN_OUTCOME && e->kind != ERR_FENCED;
@@ -499,21 +518,23 @@ static void commit_failed(struct lane *l, struct group *g, const struct error *e
     arena_free(a);
 }
 
-static void commit_group(struct lane *l, struct arena *scratch, struct group *g)
+static void commit_group(struct lane *l, struct arena *scratch, struct write_group *g)
 {
     bool late = FAULT(FAULT_DEFECT_COMMIT_BEFORE_AUDIT);
 
     if (!late && !write_request_lines(scratch, g)) {
+        for (struct call_state *cs = g->first; cs; cs = cs->next)
+            cs->unaudited = true; /* no answer's line without its request's */
         drop_overlay(l, g, false);
         fail_group(g, ERR_INTERNAL, "internal error");
         return;
     }
-    each_space(g, space_begin);
+    each_space(l, g, space_begin);
     struct error *e = commit_storage(l, scratch, g);
 
     if (!e)
         publish(l, g);
-    each_space(g, space_end);
+    each_space(l, g, space_end);
     if (late)
         (void)write_request_lines(scratch, g);
     if (e) {
@@ -540,7 +561,7 @@ static void committer_main(void *arg)
             cond_wait(&l->to_committer, &l->mutex);
         if (l->filling.n_calls == 0)
             break;
-        struct group g;
+        struct write_group g;
 
         group_move(&g, &l->filling);
         l->committing = true;
@@ -619,6 +640,7 @@ void lane_close(struct lane *l)
         return;
     thread_join(&l->runner);
     thread_join(&l->committer);
+    fail_queued(l); /* of groups that failed after the runner was gone */
 }
 
 void lane_free(struct lane *l)

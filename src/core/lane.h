@@ -28,5 +28,7 @@ void lane_free(struct lane *l);
 /* For txn, on the lane thread. record->p == NULL: deleted by a group in flight. The copy lives in the arena.
  * */
 bool lane_overlay_get(struct lane *l, struct arena *a, str path, bytes *ret_record);
+/* Is the path written by a group in flight, its commit perhaps done but not published? Any thread. */
+bool lane_overlay_has(struct lane *l, str path);
 void lane_overlay_each(struct lane *l, struct arena *a, void (*fn)(void *arg, str path, bool deletes),
                        void *arg);

@@ -3,9 +3,9 @@
  * An entry is immutable but for its decoded object, set once; references are counted. Absent entries are
  * cached too.
  * Fill rule: a value read from the backend enters only if its space is unchanged since before that read
- * (checked under the
- * shard's lock; a publisher changes the space before it touches any shard), so an old value can never replace
- * a newer one.
+ * (checked under the shard's lock; a publisher changes the space before it touches any shard), so an old
+ * value can never replace a newer one; and, asked of the lane after the read, no group in flight writes it,
+ * so a newer one never stands beside what its group has yet to replace.
  */
 #pragma once
 #include "core/spaces.h"

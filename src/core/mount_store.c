@@ -17,43 +17,97 @@ static const struct {
     [TABLE_LOCAL_AUTH] = {"local-auth", "auth", true, true},
 };
 
-static struct error *refuse_split_tables(struct txn *t, enum table_kind kind)
+static str split_folder(struct arena *a, int kind)
+{
+    return arena_fmt(a, "%s/", kinds[kind].path);
+}
+
+/* One entry per mount, core/mounts/UUID in plain JSON, as newer OpenBao keeps them on stores with transactions. */
+static struct error *load_split(struct txn *t, int kind, struct json *entries, bool *ret_some)
 {
     struct view core = txn_view(t, SPACE_CORE);
     str *names;
     size_t n;
 
-    TRY(view_list(&core, arena_fmt(t->arena, "%s/", kinds[kind].path), &names, &n));
-    if (n == 0)
-        return NULL;
-    return error_new(t->arena, ERR_INTERNAL,
-                     "core/%s is kept as one entry per mount, as newer OpenBao does: this store cannot be "
-                     "opened without losing its mounts",
-                     kinds[kind].path);
+    TRY(view_list(&core, split_folder(t->arena, kind), &names, &n));
+    for (size_t i = 0; i < n; i++) {
+        struct json *entry;
+        str path = arena_join(t->arena, split_folder(t->arena, kind), names[i]);
+
+        TRY(view_get_json(&core, path, &entry));
+        if (!entry || entry->type != JSON_OBJECT || !str_eq(json_get_str(entry, STR("uuid")), names[i]))
+            return error_new(t->arena, ERR_INTERNAL, "core/%.*s is no entry of a mount table", PSTR(path));
+        entry->ordered = true;
+        json_append(t->arena, entries, entry);
+    }
+    *ret_some = n > 0;
+    return NULL;
+}
+
+static struct error *load_table(struct txn *t, int kind, struct mount_tables *ret)
+{
+    struct view core = txn_view(t, SPACE_CORE);
+    struct json *table, *entries = json_array(t->arena);
+    bool some;
+
+    TRY(stored_table_load(&core, str_from_cstr(kinds[kind].path), t->arena, &table));
+    if (table) {
+        struct json *stored = json_get(table, STR("entries"));
+
+        if (!json_is_null(stored) && stored->type != JSON_ARRAY)
+            return error_new(t->arena, ERR_INTERNAL, "core/%s: \"entries\" is no list", kinds[kind].path);
+        if (!json_is_null(stored))
+            entries = stored;
+    } else {
+        TRY(load_split(t, kind, entries, &some));
+        ret->split = ret->split || some;
+        ret->absent[kind] = true;
+        table = json_object_ordered(t->arena);
+        json_set_str(t->arena, table, STR("type"), str_from_cstr(kinds[kind].table));
+    }
+    json_set(t->arena, table, STR("entries"), entries);
+    ret->tables[kind] = table;
+    return NULL;
 }
 
 struct error *mount_tables_load(struct txn *t, struct mount_tables *ret)
 {
-    struct view core = txn_view(t, SPACE_CORE);
-
     *ret = (struct mount_tables){0};
-    for (int i = 0; i < TABLE_COUNT_; i++) {
-        struct json *table, *entries;
+    for (int i = 0; i < TABLE_COUNT_; i++)
+        TRY(load_table(t, i, ret));
+    for (int i = 0; i < TABLE_COUNT_;
+         i++) /* an empty table of a store in the split form has no entry at all */
+        ret->changed[i] = ret->absent[i] && !ret->split;
+    return NULL;
+}
 
-        TRY(stored_table_load(&core, str_from_cstr(kinds[i].path), t->arena, &table));
-        if (!table) {
-            TRY(refuse_split_tables(t, i));
-            table = json_object_ordered(t->arena);
-            json_set_str(t->arena, table, STR("type"), str_from_cstr(kinds[i].table));
-            json_set(t->arena, table, STR("entries"), json_array(t->arena));
-            ret->changed[i] = true;
-        }
-        entries = json_get(table, STR("entries"));
-        if (json_is_null(entries))
-            json_set(t->arena, table, STR("entries"), json_array(t->arena));
-        else if (entries->type != JSON_ARRAY)
-            return error_new(t->arena, ERR_INTERNAL, "core/%s: \"entries\" is no list", kinds[i].path);
-        ret->tables[i] = table;
+static const struct json *entry_of_uuid(const struct json *entries, str uuid)
+{
+    for (uint32_t i = 0; i < entries->n; i++)
+        if (str_eq(json_get_str(entries->items[i], STR("uuid")), uuid))
+            return entries->items[i];
+    return NULL;
+}
+
+/* Writes what differs, deletes what is gone. */
+static struct error *save_split(struct txn *t, int kind, const struct json *entries)
+{
+    struct view core = txn_view(t, SPACE_CORE);
+    str folder = split_folder(t->arena, kind), *names;
+    size_t n;
+
+    TRY(view_list(&core, folder, &names, &n));
+    for (size_t i = 0; i < n; i++)
+        if (!entry_of_uuid(entries, names[i]))
+            TRY(view_delete(&core, arena_join(t->arena, folder, names[i])));
+    for (uint32_t i = 0; i < entries->n; i++) {
+        const struct json *entry = entries->items[i];
+        str path = arena_join(t->arena, folder, json_get_str(entry, STR("uuid")));
+        struct json *stored;
+
+        TRY(view_get_json(&core, path, &stored));
+        if (!stored || !json_eq(stored, entry))
+            TRY(view_put_json(&core, path, entry));
     }
     return NULL;
 }
@@ -62,9 +116,14 @@ struct error *mount_tables_save(struct txn *t, const struct mount_tables *tables
 {
     struct view core = txn_view(t, SPACE_CORE);
 
-    for (int i = 0; i < TABLE_COUNT_; i++)
-        if (tables->changed[i])
+    for (int i = 0; i < TABLE_COUNT_; i++) {
+        if (!tables->changed[i])
+            continue;
+        if (tables->split && tables->absent[i])
+            TRY(save_split(t, i, json_get(tables->tables[i], STR("entries"))));
+        else
             TRY(stored_table_save(&core, str_from_cstr(kinds[i].path), tables->tables[i]));
+    }
     return NULL;
 }
 

@@ -8,6 +8,8 @@ enum table_kind { TABLE_MOUNTS, TABLE_LOCAL_MOUNTS, TABLE_AUTH, TABLE_LOCAL_AUTH
 struct mount_tables { /* as stored; in the request's arena */
     struct json *tables[TABLE_COUNT_];
     bool changed[TABLE_COUNT_];
+    bool absent[TABLE_COUNT_]; /* as a single entry */
+    bool split; /* the store keeps one entry per mount: absent tables are written in that form */
 };
 
 /* Reads all four; a missing one is made empty (changed). Errors stop the opening: a table is never rewritten

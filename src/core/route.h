@@ -1,11 +1,13 @@
-/* route: matching a path in an engine's table, parsing the fields of a request, help and OpenAPI from the
- * same table.
+/* route: matching a path in an engine's table, parsing a request's fields, help and OpenAPI from that table.
  *
- * Templates: segments between '/': a literal, {name} (one segment, not empty), {name...} (the rest, may be
- * empty; or not empty before a literal end: mounts/{path...}/tune). By segment a literal is tried first, then
- * {name}, then {name...}; of two ends the longer one. Trailing '/': a template that ends in a literal matches
- * with one and without one if it is written with one or has OP_LIST (lists get their '/' from the front);
- * others match the bytes as they are. Threads: a table is immutable, any thread.
+ * Templates: segments between '/': a literal, {name} (one segment, not empty), {name...} (the rest; it may be
+ *   empty unless its field is required, or a literal end follows as in mounts/{path...}/tune). By segment a
+ *   literal is tried first, then {name}, then {name...}; of two ends the longer one.
+ *
+ * Trailing '/': a template that ends in a literal matches with one and without one if it is written with one
+ *   or has OP_LIST (lists get their '/' from the front); others match the bytes as they are.
+ *
+ * Threads: a table is immutable, any thread.
  */
 #pragma once
 #include "core/engine.h"

@@ -36,7 +36,7 @@ static struct error *stored_config_parse(struct arena *a, bytes text, struct sea
     struct error *e = json_parse(a, str_from_bytes(text), true, &v);
 
     if (e)
-        return error_wrap(a, e, "core/seal-config is not valid JSON");
+        return error_new(a, ERR_INTERNAL, "core/seal-config is not valid JSON");
     str type = json_get_str(v, STR("type"));
 
     if (type.n && !str_eq(type, STR("shamir")))
@@ -48,7 +48,7 @@ static struct error *stored_config_parse(struct arena *a, bytes text, struct sea
 
     e = seal_config_check(a, shares, threshold);
     if (e)
-        return error_wrap(a, e, "core/seal-config: %.*s", PSTR(e->text));
+        return error_new(a, ERR_INTERNAL, "core/seal-config: %.*s", PSTR(e->text));
     ret->shares = (unsigned)shares;
     ret->threshold = (unsigned)threshold;
     str nonce = json_get_str(v, STR("nonce"));

@@ -142,6 +142,36 @@ bytes stored_gzip(struct arena *a, bytes clear)
     return r == Z_STREAM_END ? (bytes){out, 1 + cap - z.avail_out} : clear;
 }
 
+static void put_le(struct buf *out, uint32_t v, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        buf_put_byte(out, (uint8_t)(v >> 8 * i));
+}
+
+static void snap_chunk(struct buf *out, struct arena *a, bytes clear)
+{
+    size_t n = snappy_max_compressed_length(clear.n);
+    char *packed = arena_alloc(a, n);
+    bool small = snappy_compress((const char *)clear.p, clear.n, packed, &n) == SNAPPY_OK && n < clear.n;
+    bytes body = small ? (bytes){(const uint8_t *)packed, n} : clear;
+
+    buf_put_byte(out, small ? SNAPPY_CHUNK_COMPRESSED : SNAPPY_CHUNK_CLEAR);
+    put_le(out, (uint32_t)body.n + 4, 3);
+    put_le(out, masked_crc32c(clear), 4);
+    buf_put(out, body.p, body.n);
+}
+
+bytes stored_snappy(struct arena *a, bytes clear)
+{
+    struct buf out;
+
+    buf_init(&out, a, SIZE_MAX);
+    buf_put_str(&out, STR("S\xff\x06\0\0sNaPpY"));
+    for (size_t i = 0; i < clear.n; i += SNAPPY_CHUNK_BYTES_MAX)
+        snap_chunk(&out, a, (bytes){clear.p + i, MIN(clear.n - i, SNAPPY_CHUNK_BYTES_MAX)});
+    return buf_bytes(&out);
+}
+
 struct error *stored_table_load(struct view *v, str path, struct arena *a, struct json **ret)
 {
     bytes packed, clear;

@@ -6,7 +6,8 @@
 
 /* Removes the compression of an entry, if any. ERR_INTERNAL names the path for a damaged one. */
 struct error *stored_unpack(struct arena *a, str path, bytes packed, bytes *ret_clear) MUST_USE;
-bytes stored_gzip(struct arena *a, bytes clear); /* 'G' and a gzip stream */
+bytes stored_gzip(struct arena *a, bytes clear);   /* 'G' and a gzip stream */
+bytes stored_snappy(struct arena *a, bytes clear); /* 'S' and a stream of snappy's framing format */
 
 /* A table entry {"type": T, "entries": [...]}; NULL: absent. */
 struct error *stored_table_load(struct view *v, str path, struct arena *a, struct json **ret) MUST_USE;

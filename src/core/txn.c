@@ -120,7 +120,9 @@ static struct error *fetch_backend(struct txn *t, struct space *s, str path, str
 
     t->past_lru = true;
     TRY(storage_get(backend, t->arena, path, &f->record));
-    if (backend->caps.blocking && (is_cacheable(s, path) || t->mode == TXN_REHEARSAL))
+    /* in flight: it may be in the backend already, beside others of its group that the cache still has as they were */
+    if (backend->caps.blocking && (is_cacheable(s, path) || t->mode == TXN_REHEARSAL) &&
+        !lane_overlay_has(t->active->lane, path))
         lru_fill(t->active->lru, s, seq, path, f->record);
     return NULL;
 }
@@ -203,6 +205,13 @@ struct error *view_has(struct view *v, str path, bool *ret)
     return NULL;
 }
 
+struct error *entry_json(struct arena *a, str path, bytes clear, struct json **ret)
+{
+    if (json_parse(a, str_from_bytes(clear), true, ret))
+        return error_new(a, ERR_INTERNAL, "the stored entry %.*s is not valid JSON", PSTR(path));
+    return NULL;
+}
+
 struct error *view_get_json(struct view *v, str path, struct json **ret)
 {
     bytes clear;
@@ -211,12 +220,7 @@ struct error *view_get_json(struct view *v, str path, struct json **ret)
     *ret = NULL;
     if (!clear.p)
         return NULL;
-    struct error *e = json_parse(v->txn->arena, str_from_bytes(clear), true, ret);
-
-    if (e)
-        return error_wrap(v->txn->arena, e, "the stored entry %.*s%.*s is not valid JSON",
-                          PSTR(v->space->prefix), PSTR(path));
-    return NULL;
+    return entry_json(v->txn->arena, full_path(v, path), clear, ret);
 }
 
 static void unref_object(void *arg)

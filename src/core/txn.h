@@ -28,6 +28,8 @@ struct arena *view_arena(const struct view *v); /* of the request */
 /* Absent: ret->p == NULL. A present empty value has p != NULL. */
 struct error *view_get(struct view *v, str path, bytes *ret) MUST_USE;
 struct error *view_get_json(struct view *v, str path, struct json **ret) MUST_USE; /* NULL: absent */
+/* JSON that was stored; an error names `path`. */
+struct error *entry_json(struct arena *a, str path, bytes clear, struct json **ret) MUST_USE;
 struct error *view_has(struct view *v, str path, bool *ret) MUST_USE;
 /* copied at once (sealed); the caller's memory is free after */
 struct error *view_put(struct view *v, str path, bytes clear) MUST_USE;

@@ -12,7 +12,7 @@ enum txn_mode {
     TXN_LANE,      /* sees the groups in flight, writes; waits only with may_block */
 };
 
-enum txn_stop { TXN_GO, TXN_WOULD_BLOCK, TXN_WANTS_LANE, TXN_WANTS_EXCLUSIVE };
+enum txn_stop { TXN_GO, TXN_WOULD_BLOCK, TXN_WANTS_LANE, TXN_WANTS_EXCLUSIVE, TXN_WANTS_SLOW };
 
 enum { TXN_WRITES_MAX = 128, TXN_SPACES_MAX = 12, TXN_LIST_MAX = 1000000 };
 
@@ -42,6 +42,7 @@ struct txn {
     struct arena *arena;
     enum txn_mode mode;
     bool may_block, exclusive;
+    bool slow_ok; /* on the pool for what takes long */
     enum txn_stop stop;
     bool stopped_by_list;
     bool past_lru;    /* read from the backend */

@@ -59,6 +59,53 @@ static struct error *open_keyring(struct core *c, struct arena *a, bytes root_ke
     return barrier_from_keyring(a, (bytes){clear, record.n - BARRIER_OVERHEAD_BYTES}, ret);
 }
 
+static struct error *root_key_of(struct arena *a, str object, bytes *ret)
+{
+    struct json *v;
+
+    TRY(json_parse(a, object, true, &v));
+    if (!base64_decode(a, json_get_str(v, STR("Value")), ret))
+        return error_new(a, ERR_INTERNAL, "the stored root key is damaged");
+    return NULL;
+}
+
+/* The copy that the active node keeps for the others. */
+static struct error *stored_root_key(struct core *c, struct arena *a, struct barrier *b, bytes *ret)
+{
+    static const char *const paths[] = {"core/master", "core/root-key"};
+    bytes record = {0};
+    size_t i = 0;
+
+    for (; !record.p && i < COUNT_OF(paths); i++)
+        TRY(storage_get(c->config.storage, a, str_from_cstr(paths[i]), &record));
+    uint8_t *clear = arena_alloc(a, record.n + 1);
+
+    if (barrier_open(b, clear, str_from_cstr(paths[i - 1]), record) != BARRIER_OK)
+        return error_new(a, ERR_INTERNAL, "the keys were changed meanwhile: seal and unseal this node");
+    return root_key_of(a, (str){(char *)clear, record.n - BARRIER_OVERHEAD_BYTES}, ret);
+}
+
+struct error *core_refresh_keyring(struct core *c, struct arena *a)
+{
+    struct barrier *old = c->opened->barrier, *b = NULL;
+    bytes object, root;
+
+    TRY(barrier_root_key_object(old, a, &object));
+    TRY(root_key_of(a, str_from_bytes(object), &root));
+    if (open_keyring(c, a, root, &b)) {
+        TRY(stored_root_key(c, a, old, &root));
+        TRY(open_keyring(c, a, root, &b));
+    }
+    mutex_lock(&c->mutex);
+    struct opened *before = c->opened;
+
+    c->opened = opened_new(b);
+    mutex_unlock(&c->mutex);
+    barrier_close(before->barrier); /* stragglers of an earlier time as the active node find it so */
+    opened_unref(before);
+    return NULL;
+}
+
 /* core/keyring and core/master, after barrier/init was turned into a keyring. */
 static struct error *save_keyring(struct request *rq, struct response *rs)
 {
@@ -267,7 +314,9 @@ struct entries {
     size_t n, cap;
 };
 
-static struct error *collect(struct storage *from, struct arena *a, str prefix, struct entries *to)
+/* Everything below prefix, as it is there or to be deleted. */
+static struct error *collect(struct storage *from, struct arena *a, str prefix, bool deletes,
+                             struct entries *to)
 {
     str *names;
     size_t n;
@@ -276,8 +325,8 @@ static struct error *collect(struct storage *from, struct arena *a, str prefix, 
     for (size_t i = 0; i < n; i++) {
         str path = arena_join(a, prefix, names[i]);
 
-        if (str_ends(path, STR("/"))) {
-            TRY(collect(from, a, path, to));
+        if (names[i].n && str_ends(path, STR("/"))) {
+            TRY(collect(from, a, path, deletes, to));
             continue;
         }
         if (to->n == to->cap) {
@@ -286,20 +335,23 @@ static struct error *collect(struct storage *from, struct arena *a, str prefix, 
             to->puts = arena_grow(a, to->puts, to->cap * sizeof(*to->puts), cap * sizeof(*to->puts));
             to->cap = cap;
         }
-        to->puts[to->n] = (struct storage_put){.path = path};
-        TRY(storage_get(from, a, path, &to->puts[to->n++].value));
+        struct storage_put *put = &to->puts[to->n++];
+
+        *put = (struct storage_put){.path = path, .deletes = deletes};
+        if (!deletes)
+            TRY(storage_get(from, a, path, &put->value));
     }
     return NULL;
 }
 
 /* core/keyring comes last: on a store without transactions one that was cut short still counts as not
- * initialised, and init can be
- * called again. */
+ * initialised, and init can be called again. The token that such an init has left has no key any more. */
 static struct error *write_store(struct core *c, struct arena *a, struct storage *from)
 {
     struct entries all = {0};
 
-    TRY(collect(from, a, (str){0}, &all));
+    TRY(collect(c->config.storage, a, STR("sys/token/"), true, &all));
+    TRY(collect(from, a, (str){0}, false, &all));
     for (size_t i = 0; i + 1 < all.n; i++)
         if (str_eq(all.puts[i].path, STR("core/keyring"))) {
             struct storage_put keyring = all.puts[i];

@@ -18,7 +18,7 @@
 /* Set once by crypto_init, then constant. */
 static struct {
     EVP_CIPHER *aes_128_gcm, *aes_256_gcm;
-    EVP_MD *sha1, *sha256, *sha512;
+    EVP_MD *md5, *sha1, *sha256, *sha512;
     EVP_MAC *hmac;
 } algorithms;
 
@@ -60,46 +60,50 @@ void aead_key_free(struct aead_key *k)
     free(k);
 }
 
-/* This thread's context with the nonce set. The key schedule of GCM is the same in both directions. */
-static EVP_CIPHER_CTX *aead_begin(struct aead_key *k, const uint8_t *nonce, bool seal, bytes aad, size_t in_n)
+static const EVP_CIPHER *cipher_of(bytes key)
 {
-    assert(in_n <= INT_MAX && aad.n <= INT_MAX);
-    EVP_CIPHER_CTX **at = &k->ctx[thread_index()];
+    return key.n == 16 ? algorithms.aes_128_gcm : algorithms.aes_256_gcm;
+}
+
+static void aead_start(EVP_CIPHER_CTX *ctx, const uint8_t *nonce, bool seal, bytes aad, size_t in_n)
+{
     int n;
+    assert(in_n <= INT_MAX && aad.n <= INT_MAX);
+    check(EVP_CipherInit_ex2(ctx, NULL, NULL, nonce, seal, NULL) == 1, "AES-GCM nonce");
+    if (aad.n)
+        check(EVP_CipherUpdate(ctx, NULL, &n, aad.p, (int)aad.n) == 1, "AES-GCM additional data");
+}
+
+/* This thread's context. The key schedule of GCM is the same in both directions. */
+static EVP_CIPHER_CTX *aead_ctx(struct aead_key *k, bool seal)
+{
+    EVP_CIPHER_CTX **at = &k->ctx[thread_index()];
     if (!*at) {
         bytes key = secret_reveal(k->key);
-        const EVP_CIPHER *cipher = key.n == 16 ? algorithms.aes_128_gcm : algorithms.aes_256_gcm;
         EVP_CIPHER_CTX *ctx = checked(EVP_CIPHER_CTX_new(), "cipher context");
-        check(EVP_CipherInit_ex2(ctx, cipher, key.p, NULL, seal, NULL) == 1, "AES-GCM key");
+        check(EVP_CipherInit_ex2(ctx, cipher_of(key), key.p, NULL, seal, NULL) == 1, "AES-GCM key");
         *at = ctx;
     }
-    check(EVP_CipherInit_ex2(*at, NULL, NULL, nonce, seal, NULL) == 1, "AES-GCM nonce");
-    if (aad.n)
-        check(EVP_CipherUpdate(*at, NULL, &n, aad.p, (int)aad.n) == 1, "AES-GCM additional data");
     return *at;
 }
 
-void aead_seal(uint8_t *out, struct aead_key *k, const uint8_t nonce[AEAD_NONCE_BYTES], bytes aad,
-               bytes plain)
+static void ctx_seal(uint8_t *out, EVP_CIPHER_CTX *ctx, const uint8_t *nonce, bytes aad, bytes plain)
 {
-    EVP_CIPHER_CTX *ctx = aead_begin(k, nonce, true, aad, plain.n);
     int n;
+    aead_start(ctx, nonce, true, aad, plain.n);
     if (plain.n)
         check(EVP_CipherUpdate(ctx, out, &n, plain.p, (int)plain.n) == 1, "AES-GCM");
     check(EVP_CipherFinal_ex(ctx, out + plain.n, &n) == 1, "AES-GCM");
     check(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_BYTES, out + plain.n) == 1, "AES-GCM tag");
 }
 
-bool aead_open(uint8_t *out, struct aead_key *k, const uint8_t nonce[AEAD_NONCE_BYTES], bytes aad,
-               bytes sealed)
+static bool ctx_open(uint8_t *out, EVP_CIPHER_CTX *ctx, const uint8_t *nonce, bytes aad, bytes sealed)
 {
     uint8_t tag[AEAD_TAG_BYTES], none[AEAD_TAG_BYTES];
     int n;
-    if (sealed.n < AEAD_TAG_BYTES)
-        return false;
     size_t plain_n = sealed.n - AEAD_TAG_BYTES;
     memcpy(tag, sealed.p + plain_n, sizeof(tag));
-    EVP_CIPHER_CTX *ctx = aead_begin(k, nonce, false, aad, plain_n);
+    aead_start(ctx, nonce, false, aad, plain_n);
     if (plain_n)
         check(EVP_CipherUpdate(ctx, out, &n, sealed.p, (int)plain_n) == 1, "AES-GCM");
     check(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_BYTES, tag) == 1, "AES-GCM tag");
@@ -109,9 +113,50 @@ bool aead_open(uint8_t *out, struct aead_key *k, const uint8_t nonce[AEAD_NONCE_
     return false;
 }
 
+void aead_seal(uint8_t *out, struct aead_key *k, const uint8_t nonce[AEAD_NONCE_BYTES], bytes aad,
+               bytes plain)
+{
+    ctx_seal(out, aead_ctx(k, true), nonce, aad, plain);
+}
+
+bool aead_open(uint8_t *out, struct aead_key *k, const uint8_t nonce[AEAD_NONCE_BYTES], bytes aad,
+               bytes sealed)
+{
+    return sealed.n >= AEAD_TAG_BYTES && ctx_open(out, aead_ctx(k, false), nonce, aad, sealed);
+}
+
+/* One context per thread, for ever, empty between uses (a reset wipes the key schedule). */
+static EVP_CIPHER_CTX *once_ctx(bytes key, bool seal)
+{
+    static EVP_CIPHER_CTX *contexts[THREADS_MAX];
+    EVP_CIPHER_CTX **at = &contexts[thread_index()];
+    assert(key.n == 16 || key.n == 32);
+    if (!*at)
+        *at = checked(EVP_CIPHER_CTX_new(), "cipher context");
+    check(EVP_CipherInit_ex2(*at, cipher_of(key), key.p, NULL, seal, NULL) == 1, "AES-GCM key");
+    return *at;
+}
+
+void aead_seal_once(uint8_t *out, bytes key, const uint8_t nonce[AEAD_NONCE_BYTES], bytes aad, bytes plain)
+{
+    EVP_CIPHER_CTX *ctx = once_ctx(key, true);
+    ctx_seal(out, ctx, nonce, aad, plain);
+    check(EVP_CIPHER_CTX_reset(ctx) == 1, "AES-GCM reset");
+}
+
+bool aead_open_once(uint8_t *out, bytes key, const uint8_t nonce[AEAD_NONCE_BYTES], bytes aad, bytes sealed)
+{
+    if (sealed.n < AEAD_TAG_BYTES)
+        return false;
+    EVP_CIPHER_CTX *ctx = once_ctx(key, false);
+    bool ok = ctx_open(out, ctx, nonce, aad, sealed);
+    check(EVP_CIPHER_CTX_reset(ctx) == 1, "AES-GCM reset");
+    return ok;
+}
+
 /* ---- digests ---- */
 
-enum digest { DIGEST_SHA1, DIGEST_SHA256, DIGEST_SHA512, DIGEST_COUNT_ };
+enum digest { DIGEST_MD5, DIGEST_SHA1, DIGEST_SHA256, DIGEST_SHA512, DIGEST_COUNT_ };
 
 /* One context per thread and algorithm, for ever: there are few of both. */
 static EVP_MD_CTX *digest_ctx[THREADS_MAX][DIGEST_COUNT_];
@@ -127,6 +172,11 @@ static void digest(uint8_t *out, enum digest d, const EVP_MD *md, bytes a, bytes
     }
     check(EVP_DigestUpdate(*at, a.p, a.n) == 1 && EVP_DigestUpdate(*at, b.p, b.n) == 1, "digest");
     check(EVP_DigestFinal_ex(*at, out, NULL) == 1, "digest");
+}
+
+void md5(uint8_t out[MD5_BYTES], bytes data)
+{
+    digest(out, DIGEST_MD5, algorithms.md5, data, (bytes){0});
 }
 
 void sha1(uint8_t out[SHA1_BYTES], bytes a, bytes b)
@@ -168,12 +218,17 @@ void hmac_key_free(struct hmac_key *k)
     free(k);
 }
 
+static const uint8_t *key_bytes(bytes key)
+{
+    return key.n ? key.p : (const uint8_t *)"";
+}
+
 static EVP_MAC_CTX *hmac_ctx_new(bytes key)
 {
     char name[] = "SHA256"; /* OSSL_PARAM wants to be able to write */
     OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_END};
     EVP_MAC_CTX *ctx = checked(EVP_MAC_CTX_new(algorithms.hmac), "HMAC context");
-    check(EVP_MAC_init(ctx, key.n ? key.p : (const uint8_t *)"", key.n, params) == 1, "HMAC key");
+    check(EVP_MAC_init(ctx, key_bytes(key), key.n, params) == 1, "HMAC key");
     return ctx;
 }
 
@@ -201,33 +256,62 @@ void hmac_sha256_hex(char out[2 * HMAC_SHA256_BYTES], struct hmac_key *k, bytes 
     hex_encode_to(out, (bytes){mac, sizeof(mac)});
 }
 
+/* One context per thread, for ever: a new key is four times cheaper than a new context. Between uses it holds
+ * the empty key. */
+static EVP_MAC_CTX *hmac_once_begin(bytes key)
+{
+    static EVP_MAC_CTX *contexts[THREADS_MAX];
+    EVP_MAC_CTX **at = &contexts[thread_index()];
+    if (!*at)
+        *at = hmac_ctx_new(key);
+    else
+        check(EVP_MAC_init(*at, key_bytes(key), key.n, NULL) == 1, "HMAC key");
+    return *at;
+}
+
+static void hmac_once_end(EVP_MAC_CTX *ctx)
+{
+    check(EVP_MAC_init(ctx, key_bytes((bytes){0}), 0, NULL) == 1, "HMAC key");
+}
+
 void hmac_sha256_once(uint8_t out[HMAC_SHA256_BYTES], bytes key, bytes data)
 {
-    EVP_MAC_CTX *ctx = hmac_ctx_new(key);
+    EVP_MAC_CTX *ctx = hmac_once_begin(key);
     hmac_finish(out, ctx, data);
-    EVP_MAC_CTX_free(ctx);
+    hmac_once_end(ctx);
 }
 
 /* ---- HKDF ---- */
 
-void hkdf_sha256(uint8_t *out, size_t out_n, bytes key, bytes salt, bytes info)
+void hkdf_sha256_extract(uint8_t ret_prk[SHA256_BYTES], bytes key, bytes salt)
+{
+    /* no salt: HMAC pads the empty key to the zeros that the RFC wants */
+    hmac_sha256_once(ret_prk, salt, key);
+}
+
+void hkdf_sha256_expand(uint8_t *out, size_t out_n, const uint8_t prk[SHA256_BYTES], bytes info)
 {
     assert(out_n <= 255 * SHA256_BYTES);
-    uint8_t pseudo_random_key[SHA256_BYTES], t[SHA256_BYTES];
-    hmac_sha256_once(pseudo_random_key, salt,
-                     key); /* no salt: HMAC pads the empty key to the zeros that the RFC wants */
-    EVP_MAC_CTX *ctx = hmac_ctx_new((bytes){pseudo_random_key, sizeof(pseudo_random_key)});
+    uint8_t t[SHA256_BYTES];
+    EVP_MAC_CTX *ctx = hmac_once_begin((bytes){prk, SHA256_BYTES});
     for (size_t at = 0, i = 1; at < out_n; at += SHA256_BYTES, i++) {
         uint8_t counter = (uint8_t)i;
-        check(EVP_MAC_init(ctx, NULL, 0, NULL) == 1, "HKDF");
+        check(at == 0 || EVP_MAC_init(ctx, NULL, 0, NULL) == 1, "HKDF");
         check(at == 0 || EVP_MAC_update(ctx, t, sizeof(t)) == 1, "HKDF");
         check(EVP_MAC_update(ctx, info.p, info.n) == 1, "HKDF");
         hmac_finish(t, ctx, (bytes){&counter, 1});
         memcpy(out + at, t, MIN(out_n - at, sizeof(t)));
     }
-    EVP_MAC_CTX_free(ctx);
-    wipe(pseudo_random_key, sizeof(pseudo_random_key));
+    hmac_once_end(ctx);
     wipe(t, sizeof(t));
+}
+
+void hkdf_sha256(uint8_t *out, size_t out_n, bytes key, bytes salt, bytes info)
+{
+    uint8_t prk[SHA256_BYTES];
+    hkdf_sha256_extract(prk, key, salt);
+    hkdf_sha256_expand(out, out_n, prk, info);
+    wipe(prk, sizeof(prk));
 }
 
 /* ---- P-521 ---- */
@@ -291,6 +375,7 @@ void crypto_init(void)
 {
     algorithms.aes_128_gcm = checked(EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL), "AES-128-GCM");
     algorithms.aes_256_gcm = checked(EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL), "AES-256-GCM");
+    algorithms.md5 = checked(EVP_MD_fetch(NULL, "MD5", NULL), "MD5");
     algorithms.sha1 = checked(EVP_MD_fetch(NULL, "SHA1", NULL), "SHA-1");
     algorithms.sha256 = checked(EVP_MD_fetch(NULL, "SHA256", NULL), "SHA-256");
     algorithms.sha512 = checked(EVP_MD_fetch(NULL, "SHA512", NULL), "SHA-512");

@@ -14,6 +14,7 @@ enum {
     AEAD_KEY_BYTES = 32,
     AEAD_NONCE_BYTES = 12,
     AEAD_TAG_BYTES = 16,
+    MD5_BYTES = 16,
     SHA1_BYTES = 20,
     SHA256_BYTES = 32,
     SHA512_BYTES = 64,
@@ -36,7 +37,12 @@ void aead_seal(uint8_t *out, struct aead_key *k, const uint8_t nonce[AEAD_NONCE_
 /* out: sealed.n - AEAD_TAG_BYTES. False: not authentic (or shorter than a tag); out is wiped. */
 bool aead_open(uint8_t *out, struct aead_key *k, const uint8_t nonce[AEAD_NONCE_BYTES], bytes aad,
                bytes sealed) MUST_USE;
+/* The same under a key that is used once (derived for one message): no key object, no context kept. */
+void aead_seal_once(uint8_t *out, bytes key, const uint8_t nonce[AEAD_NONCE_BYTES], bytes aad, bytes plain);
+bool aead_open_once(uint8_t *out, bytes key, const uint8_t nonce[AEAD_NONCE_BYTES], bytes aad, bytes sealed)
+    MUST_USE;
 
+void md5(uint8_t out[MD5_BYTES], bytes data); /* chooses the bucket of an identity, protects nothing */
 /* Of a followed by b; for Vault's token salts only */
 void sha1(uint8_t out[SHA1_BYTES], bytes a, bytes b);
 void sha256(uint8_t out[SHA256_BYTES], bytes a, bytes b); /* of a followed by b */
@@ -52,6 +58,9 @@ void hmac_sha256_once(uint8_t out[HMAC_SHA256_BYTES], bytes key, bytes data);
 
 /* HKDF-SHA-256, RFC 5869. out_n <= 255 * 32. */
 void hkdf_sha256(uint8_t *out, size_t out_n, bytes key, bytes salt, bytes info);
+/* Its two halves, for many outputs of one key: the pseudo-random key is kept as carefully as the key. */
+void hkdf_sha256_extract(uint8_t ret_prk[SHA256_BYTES], bytes key, bytes salt);
+void hkdf_sha256_expand(uint8_t *out, size_t out_n, const uint8_t prk[SHA256_BYTES], bytes info);
 
 /* An ECDSA P-521 key as decimal integers x, y, d: Vault's core/wrapping/jwtkey. */
 struct error *p521_generate(struct arena *a, str *ret_x, str *ret_y, str *ret_d) MUST_USE;

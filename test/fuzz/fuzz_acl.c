@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             add_rule(&policies[at], line);
     }
     if (question.n) {
-        struct acl *acl = acl_compile(set, POLICIES_MAX, false);
+        struct acl *acl = acl_compile(set, POLICIES_MAX, false, NULL);
 
         reference_check(acl, set, POLICIES_MAX, (enum op)((uint8_t)question.p[0] % OP_COUNT_),
                         str_from(question, 1));

@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (p && p->n < 64) {
         const struct policy *set[] = {p};
-        struct acl *acl = acl_compile(set, 1, false);
+        struct acl *acl = acl_compile(set, 1, false, NULL);
 
         for (size_t i = 0; i < p->n; i++) {
             reference_check(acl, set, 1, OP_READ, p->rules[i].path);

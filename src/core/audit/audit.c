@@ -16,10 +16,12 @@ enum { LINE_BYTES_FIRST = 2048 };
 typedef void format_fn(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h,
                        str client_id);
 
-static bytes make_line(struct arena *a, struct audit_device *d, const struct audit_event *e,
-                       const struct audit_hashes *h, str client_id, format_fn *format)
+static bytes make_line(struct arena *a, const struct audit_set *set, size_t device,
+                       const struct audit_event *e, const struct audit_hashes *h, str client_id,
+                       format_fn *format)
 {
-    struct audit_line l = {.device = d};
+    struct audit_device *d = set->devices[device];
+    struct audit_line l = {.device = d, .set = set};
 
     buf_init(&l.out, a, AUDIT_LINE_BYTES_MAX);
     buf_extend(&l.out, LINE_BYTES_FIRST); /* room for a usual line in one piece */
@@ -70,7 +72,7 @@ static void make(struct arena *a, struct audit_set *set, const struct audit_even
             ret->client_id = audit_client_id(a, rq->token);
     }
     for (size_t i = 0; i < set->n; i++)
-        ret->lines[i] = make_line(a, set->devices[i], e, &ret->hashes[i], ret->client_id, format);
+        ret->lines[i] = make_line(a, set, i, e, &ret->hashes[i], ret->client_id, format);
 }
 
 void audit_make_request(struct arena *a, struct audit_set *set, const struct audit_event *e,
@@ -87,35 +89,9 @@ void audit_make_response(struct arena *a, struct audit_set *set, const struct au
 
 /* ---- writing ---- */
 
-/* False: a line was too large to be made. */
-static bool join(struct arena *scratch, const struct audit_lines *const *lines, size_t n, size_t device,
-                 bytes *ret)
+static bool device_write(struct arena *scratch, struct audit_device *d, const bytes *entries, size_t n)
 {
-    size_t total = 0, at = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (!lines[i]->lines[device].p)
-            return false;
-        total += lines[i]->lines[device].n;
-    }
-    *ret = lines[0]->lines[device];
-    if (n == 1)
-        return true;
-    uint8_t *all = arena_alloc(scratch, total);
-
-    for (size_t i = 0; i < n; i++) {
-        bytes line = lines[i]->lines[device];
-
-        memcpy(all + at, line.p, line.n);
-        at += line.n;
-    }
-    *ret = (bytes){all, total};
-    return true;
-}
-
-static bool device_write(struct arena *scratch, struct audit_device *d, bytes entries)
-{
-    const struct error *e = d->ops->write(d->handle, scratch, entries);
+    const struct error *e = d->ops->write(d->handle, scratch, entries, n);
 
     if (e)
         log_error("audit", "backend failed to log request", F_STR("backend", d->path),
@@ -129,11 +105,15 @@ bool audit_write(struct arena *scratch, struct audit_set *set, const struct audi
     bool taken = audit_set_is_empty(set) || n == 0;
 
     for (size_t i = 0; n && set && i < set->n; i++) {
-        bytes entries;
+        bytes *entries = ARENA_ARRAY(scratch, bytes, n);
+        bool made = true; /* all lines: none was too large */
 
-        for (size_t k = 0; k < n; k++)
+        for (size_t k = 0; k < n; k++) {
             assert(lines[k]->set == set && lines[k]->n == set->n);
-        if (join(scratch, lines, n, i, &entries) && device_write(scratch, set->devices[i], entries))
+            entries[k] = lines[k]->lines[i];
+            made = made && entries[k].p;
+        }
+        if (made && device_write(scratch, set->devices[i], entries, n))
             taken = true;
     }
     return taken;
@@ -203,6 +183,21 @@ static struct error *open_table(struct txn *t, struct arena *a, str name, struct
     return NULL;
 }
 
+static struct error *open_headers(struct txn *t, struct audit_set **set)
+{
+    struct view sys = txn_view(t, SPACE_SYS);
+    struct json *headers;
+
+    TRY(view_get_json(&sys, AUDITED_HEADERS_PATH, &headers));
+    if (!headers)
+        return NULL;
+    struct audit_set *more = audit_set_with_headers(*set, headers);
+
+    audit_set_unref(*set);
+    *set = more;
+    return NULL;
+}
+
 struct error *audit_open(struct txn *t, struct arena *a, struct audit_set **ret)
 {
     struct audit_set *set = audit_set_changed(NULL, NULL, (str){0});
@@ -211,6 +206,8 @@ struct error *audit_open(struct txn *t, struct arena *a, struct audit_set **ret)
 
     if (!e)
         e = open_table(t, a, STR("local-audit"), &set, &entries);
+    if (!e)
+        e = open_headers(t, &set);
     if (!e && entries && set->n == 0)
         e = error_new(a, ERR_INTERNAL, "failed to setup audit table");
     if (e) {

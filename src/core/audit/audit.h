@@ -2,21 +2,23 @@
  *
  * Entries: docs/formats/audit.md (keys in order, hashing, options). A line is made on the thread that runs
  * the request, in its arena; devices get whole batches: one write for all lines of one loop turn or one
- * commit group. Snapshot: `struct audit_set` is immutable (the devices enabled), reference-counted, changed
- * only by publishing a new one. Rule: when at least one device takes the lines the request goes on; when none
- * does, 500; with no device at all nothing is asked. Threads: any; a device has its own lock.
+ * commit group. Snapshot: `struct audit_set` is immutable (the devices enabled, the headers shown),
+ * reference-counted, changed only by publishing a new one. Rule: when at least one device takes the lines
+ * the request goes on; when none does, 500; with no device at all nothing is asked. Threads: any; a device
+ * has its own lock.
  */
 #pragma once
 #include "core/engine.h"
 
 struct audit_device;
-struct audit_device_ops { /* src/audit/: file; later syslog, socket */
+struct audit_device_ops { /* src/audit/: file, socket, syslog */
     const char *type;     /* "file" */
     /* options: object of strings. Errors are the API's texts ("file_path is required"). Checks that the
      * device can be used. */
     struct error *(*open)(struct arena *a, const struct json *options, void **ret_device);
-    /* Writes whole entries, each already prefixed and ended as its format asks; one write(2). */
-    struct error *(*write)(void *device, struct arena *a, bytes entries);
+    /* Takes whole entries, each already prefixed and ended as its format asks, n > 0. Waits no longer than
+     * the device's own time-out. */
+    struct error *(*write)(void *device, struct arena *a, const bytes *entries, size_t n);
     void (*reopen)(void *device); /* SIGHUP */
     void (*close)(void *device);
 };
@@ -58,6 +60,9 @@ void audit_make_response(struct arena *a, struct audit_set *set, const struct au
  * requests answer 500). `scratch` is the caller's, reset by it. All lines must be of the same set. */
 bool audit_write(struct arena *scratch, struct audit_set *set, const struct audit_lines *const *lines,
                  size_t n);
+#define AUDITED_HEADERS_PATH STR("audited-headers-config/audited-headers") /* in SPACE_SYS */
+/* A copy that logs the request headers of the stored object {"name": {"hmac": bool}}; NULL: none. */
+struct audit_set *audit_set_with_headers(const struct audit_set *s, const struct json *headers);
 void audit_reopen(struct audit_set *set); /* SIGHUP: files are closed and opened again */
 
 /* base64(SHA-256(policies, namespace)): request.client_id of a token without an entity; its entity's id else.

@@ -1,5 +1,6 @@
 /* audit_device: a device as the table describes it, and sets of devices. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "core/audit/audit_private.h"
 
 #include <stdatomic.h>
@@ -98,7 +99,7 @@ struct error *audit_device_test(struct arena *a, struct audit_device *d, str id,
     struct audit_lines lines;
 
     audit_make_request(a, set, &event, &lines);
-    struct error *e = d->ops->write(d->handle, a, lines.lines[0]);
+    struct error *e = d->ops->write(d->handle, a, lines.lines, 1);
 
     free(set); /* the reference on the device stays the caller's */
     if (e)
@@ -108,21 +109,71 @@ struct error *audit_device_test(struct arena *a, struct audit_device *d, str id,
 
 /* ---- sets ---- */
 
+static struct audit_set *set_new(size_t devices)
+{
+    struct audit_set *s = calloc(1, sizeof *s + devices * sizeof(struct audit_device *));
+
+    if (!s)
+        die("out of memory");
+    atomic_init(&s->refs, 1);
+    return s;
+}
+
+static void set_add(struct audit_set *s, struct audit_device *d)
+{
+    atomic_fetch_add(&d->refs, 1);
+    s->devices[s->n++] = d;
+}
+
+static void set_headers(struct audit_set *s, const struct audited_header *v, size_t n)
+{
+    if (n == 0)
+        return;
+    s->arena = arena_new(0);
+    s->headers = ARENA_ARRAY(s->arena, struct audited_header, n);
+    for (; s->n_headers < n; s->n_headers++)
+        s->headers[s->n_headers] =
+            (struct audited_header){arena_str(s->arena, v[s->n_headers].name), v[s->n_headers].hmac};
+}
+
 struct audit_set *audit_set_changed(const struct audit_set *s, struct audit_device *own_more, str without)
 {
     size_t n = s ? s->n : 0;
-    struct audit_set *new = calloc(1, sizeof *new + (n + 1) * sizeof(struct audit_device *));
+    struct audit_set *new = set_new(n + 1);
 
-    if (!new)
-        abort();
-    atomic_init(&new->refs, 1);
     for (size_t i = 0; i < n; i++)
-        if (!str_eq(s->devices[i]->path, without)) {
-            atomic_fetch_add(&s->devices[i]->refs, 1);
-            new->devices[new->n++] = s->devices[i];
-        }
+        if (!str_eq(s->devices[i]->path, without))
+            set_add(new, s->devices[i]);
     if (own_more)
         new->devices[new->n++] = own_more;
+    if (s)
+        set_headers(new, s->headers, s->n_headers);
+    return new;
+}
+
+static int by_name(const void *x, const void *y)
+{
+    const struct audited_header *a = x, *b = y;
+
+    return str_cmp(a->name, b->name);
+}
+
+struct audit_set *audit_set_with_headers(const struct audit_set *s, const struct json *headers)
+{
+    struct audit_set *new = set_new(s->n);
+    struct arena *scratch = arena_new(0);
+    size_t n = headers && headers->type == JSON_OBJECT ? headers->n : 0;
+    struct audited_header *v = ARENA_ARRAY(scratch, struct audited_header, n);
+
+    for (size_t i = 0; i < n; i++)
+        v[i] = (struct audited_header){headers->members[i].key,
+                                       json_get_bool(headers->members[i].value, STR("hmac"))};
+    if (n > 1)
+        qsort(v, n, sizeof *v, by_name);
+    for (size_t i = 0; i < s->n; i++)
+        set_add(new, s->devices[i]);
+    set_headers(new, v, n);
+    arena_free(scratch);
     return new;
 }
 
@@ -147,6 +198,7 @@ void audit_set_unref(struct audit_set *s)
         return;
     for (size_t i = 0; i < s->n; i++)
         audit_device_unref(s->devices[i]);
+    arena_free(s->arena);
     free(s);
 }
 

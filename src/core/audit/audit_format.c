@@ -5,12 +5,14 @@
 #include "core/mount.h"
 #include "core/policy/policy.h"
 #include "core/token/token.h"
+#include "net/http_header.h"
 
 struct auth_shown { /* what an auth object shows, from a token or from an answer */
     str client_token, accessor, display_name, entity_id, token_type;
-    const str *policies, *token_policies;
-    size_t n_policies, n_token_policies;
+    const str *policies, *token_policies, *identity_policies;
+    size_t n_policies, n_token_policies, n_identity_policies;
     const struct json *metadata;
+    bool entity_created;
     int64_t num_uses, remaining_uses, ttl_s, issue_time_ns; /* issue time 0: none */
 };
 
@@ -50,8 +52,9 @@ static bool is_unauthenticated(const struct request *rq)
 
 /* ---- auth ---- */
 
-static struct auth_shown auth_of_token(const struct token_entry *te)
+static struct auth_shown auth_of_token(const struct request *rq)
 {
+    const struct token_entry *te = rq->token;
     static const str types[] = {{"default", 7}, {"service", 7}, {"batch", 5}};
 
     return (struct auth_shown){
@@ -60,10 +63,12 @@ static struct auth_shown auth_of_token(const struct token_entry *te)
         .display_name = te->display_name,
         .entity_id = te->entity_id,
         .token_type = types[te->type],
-        .policies = te->policies,
+        .policies = rq->policies ? rq->policies : te->policies,
         .token_policies = te->policies,
-        .n_policies = te->n_policies,
+        .identity_policies = rq->identity_policies,
+        .n_policies = rq->policies ? rq->n_policies : te->n_policies,
         .n_token_policies = te->n_policies,
+        .n_identity_policies = rq->n_identity_policies,
         .metadata = te->meta,
         .remaining_uses = te->num_uses,
         .ttl_s = te->ttl_ns / NS_PER_S,
@@ -81,6 +86,8 @@ static struct auth_shown auth_of_answer(const struct response_auth *ra)
         .token_type = ra->token_type,
         .policies = ra->policies,
         .token_policies = ra->token_policies,
+        .identity_policies = ra->identity_policies,
+        .n_identity_policies = ra->n_identity_policies,
         .n_policies = ra->n_policies,
         .n_token_policies = ra->n_token_policies,
         .metadata = ra->metadata,
@@ -150,12 +157,14 @@ static void put_auth(struct audit_line *l, const struct auth_shown *v, const str
     audit_omit_str(l, STR("display_name"), v->display_name);
     audit_omit_strs(l, STR("policies"), v->policies, v->n_policies);
     audit_omit_strs(l, STR("token_policies"), v->token_policies, v->n_token_policies);
+    audit_omit_strs(l, STR("identity_policies"), v->identity_policies, v->n_identity_policies);
     if (results)
         put_policy_results(l, decision);
     put_metadata(l, v->metadata);
     audit_omit_int(l, STR("num_uses"), v->num_uses);
     audit_omit_int(l, STR("remaining_uses"), v->remaining_uses);
     audit_omit_str(l, STR("entity_id"), v->entity_id);
+    audit_omit_bool(l, STR("entity_created"), v->entity_created);
     audit_omit_str(l, STR("token_type"), v->token_type);
     audit_omit_int(l, STR("token_ttl"), v->ttl_s);
     put_issue_time(l, v->issue_time_ns);
@@ -169,11 +178,14 @@ static void put_entry_auth(struct audit_line *l, const struct audit_event *e, co
     bool free_entry = is_unauthenticated(rq) && e->error_text.n == 0;
 
     if (rq->token) {
-        struct auth_shown v = auth_of_token(rq->token);
+        struct auth_shown v = auth_of_token(rq);
 
         put_auth(l, &v, h, e->decision != NULL, e->decision);
     } else if (e->rs && e->rs->auth) {
         struct auth_shown v = auth_of_answer(e->rs->auth);
+
+        v.entity_created = e->rs->auth->entity_created;
+        v.num_uses = 0; /* only the answer's own shows it */
 
         put_auth(l, &v, NULL, false, NULL);
     } else {
@@ -218,6 +230,47 @@ static void put_mount(struct audit_line *l, const struct audit_event *e, str ver
     audit_omit_str(l, STR("mount_class"), m->is_auth ? STR("auth") : STR("secret"));
 }
 
+/* Not even by configuration is what proves who asks shown in clear. */
+static bool header_is_hashed(const struct audited_header *h)
+{
+    return h->hmac || str_eq(h->name, STR("x-vault-token")) || str_eq(h->name, STR("authorization"));
+}
+
+static bool put_header(struct audit_line *l, const struct request *rq, const struct audited_header *h,
+                       bool opened)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < rq->n_headers; i++) {
+        if (!str_eq_nocase(rq->headers[i].name, h->name))
+            continue;
+        if (!found) {
+            if (!opened)
+                audit_open_object(l, STR("headers"));
+            audit_put_key(l, h->name);
+        }
+        buf_put_byte(&l->out, found ? ',' : '[');
+        found = true;
+        if (header_is_hashed(h))
+            audit_put_hash(l, rq->headers[i].value);
+        else
+            json_write_string(&l->out, rq->headers[i].value);
+    }
+    if (found)
+        buf_put_byte(&l->out, ']');
+    return found;
+}
+
+static void put_headers(struct audit_line *l, const struct request *rq)
+{
+    bool opened = false;
+
+    for (size_t i = 0; i < l->set->n_headers; i++)
+        opened = put_header(l, rq, &l->set->headers[i], opened) || opened;
+    if (opened)
+        audit_close_object(l);
+}
+
 static void put_request(struct audit_line *l, const struct audit_event *e, const struct audit_hashes *h,
                         str client_id)
 {
@@ -243,6 +296,7 @@ static void put_request(struct audit_line *l, const struct audit_event *e, const
     audit_omit_str(l, STR("remote_address"), rq->peer.remote_address);
     audit_omit_int(l, STR("remote_port"), rq->peer.remote_port);
     audit_omit_int(l, STR("wrap_ttl"), rq->wrap_ttl_ns / NS_PER_S);
+    put_headers(l, rq);
     audit_close_object(l);
 }
 
@@ -302,6 +356,20 @@ static void put_response_data(struct audit_line *l, const struct audit_event *e)
         audit_put_data(l, e->rs->data, &how);
 }
 
+static void put_wrap_info(struct audit_line *l, const struct wrap_info *w)
+{
+    char time[TIME_TEXT_MAX];
+
+    audit_open_object(l, STR("wrap_info"));
+    audit_omit_int(l, STR("ttl"), w->ttl_ns / NS_PER_S);
+    put_secret_member(l, STR("token"), w->token, false, (str){0});
+    put_secret_member(l, STR("accessor"), w->accessor, !l->device->hmac_accessor, (str){0});
+    audit_omit_str(l, STR("creation_time"), (str){time, time_format_to(time, w->creation_time_ns)});
+    audit_omit_str(l, STR("creation_path"), w->creation_path);
+    put_secret_member(l, STR("wrapped_accessor"), w->wrapped_accessor, !l->device->hmac_accessor, (str){0});
+    audit_close_object(l);
+}
+
 static void put_response(struct audit_line *l, const struct audit_event *e)
 {
     audit_open_object(l, STR("response"));
@@ -311,8 +379,15 @@ static void put_response(struct audit_line *l, const struct audit_event *e)
         put_auth(l, &v, NULL, false, NULL);
     }
     put_mount(l, e, STR("mount_running_plugin_version"));
+    if (e->rs->lease_id.n) {
+        audit_open_object(l, STR("secret"));
+        audit_omit_str(l, STR("lease_id"), e->rs->lease_id);
+        audit_close_object(l);
+    }
     put_response_data(l, e);
     audit_omit_strs(l, STR("warnings"), e->rs->warnings, e->rs->n_warnings);
+    if (e->rs->wrap_info)
+        put_wrap_info(l, e->rs->wrap_info);
     audit_close_object(l);
 }
 

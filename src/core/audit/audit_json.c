@@ -85,7 +85,7 @@ str audit_hash(struct arena *a, struct audit_device *d, str value)
     return (str){p, AUDIT_HASH_BYTES};
 }
 
-static void put_hash(struct audit_line *l, str value)
+void audit_put_hash(struct audit_line *l, str value)
 {
     char hex[2 * HMAC_SHA256_BYTES];
 
@@ -101,7 +101,7 @@ void audit_put_secret(struct audit_line *l, str value)
     if (l->device->log_raw)
         json_write_string(&l->out, value);
     else
-        put_hash(l, value);
+        audit_put_hash(l, value);
 }
 
 /* ---- data ---- */
@@ -194,13 +194,13 @@ static void put_value(struct audit_line *l, const struct json *v, struct walk w)
         if (clear)
             json_write_string(&l->out, v->text);
         else
-            put_hash(l, v->text);
+            audit_put_hash(l, v->text);
         break;
     case JSON_NUMBER:
         if (clear || !w.numbers)
             buf_put_str(&l->out, v->text);
         else
-            put_hash(l, v->text);
+            audit_put_hash(l, v->text);
         break;
     case JSON_BOOL:
     case JSON_NULL: json_write(&l->out, v); break;

@@ -16,8 +16,16 @@ struct audit_device { /* immutable but for its handle, which has a lock of its o
     void *handle;
 };
 
+struct audited_header {
+    str name; /* lower case */
+    bool hmac;
+};
+
 struct audit_set {
     _Atomic(uint32_t) refs;
+    struct arena *arena;            /* of the headers; NULL: there are none */
+    struct audited_header *headers; /* by name */
+    size_t n_headers;
     size_t n;
     struct audit_device *devices[];
 };
@@ -43,6 +51,7 @@ str audit_hash(struct arena *a, struct audit_device *d, str value);
 struct audit_line {
     struct buf out;
     struct audit_device *device;
+    const struct audit_set *set;
     bool comma; /* the next member needs one before it */
 };
 void audit_put_key(struct audit_line *l, str key);
@@ -52,6 +61,7 @@ void audit_omit_str(struct audit_line *l, str key, str value);
 void audit_omit_int(struct audit_line *l, str key, int64_t value);
 void audit_omit_bool(struct audit_line *l, str key, bool value);
 void audit_omit_strs(struct audit_line *l, str key, const str *v, size_t n);
+void audit_put_hash(struct audit_line *l, str value);
 void audit_put_secret(struct audit_line *l, str value); /* hashed unless the device logs raw */
 
 /* Values inside request.data and response.data. */

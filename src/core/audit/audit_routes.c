@@ -220,7 +220,7 @@ static struct error *audit_hash_input(struct request *rq, struct response *rs)
 
 static const struct field enable_fields[] = {
     {"path", FT_STRING, FIELD_PATH, "Path of the device, e.g. file/."},
-    {"type", FT_STRING, 0, "Type of the device: file."},
+    {"type", FT_STRING, 0, "Type of the device: file, socket, syslog."},
     {"description", FT_STRING, 0, "Text for people."},
     {"options", FT_KV, 0, "Settings of the device, e.g. file_path."},
     {"local", FT_BOOL, 0, "Not taken along by replication.", "false"},

@@ -3,6 +3,7 @@
 #include "base/encode.h"
 #include "core/active.h"
 #include "core/mount.h"
+#include "core/wrapping/wrapping.h"
 #include "crypto/crypto.h"
 
 /* "ID/" of a token. Tokens with own ids have none stored: theirs is hex SHA-1(mount uuid, stored name of the
@@ -38,6 +39,37 @@ struct error *cubbyhole_clear(struct request *rq, const struct token_entry *te, 
     return view_clear(&v, folder, max, ret_done);
 }
 
+/* The view of the mount and the entry's path in it. */
+static struct error *place_of(struct request *rq, const struct token_entry *te, str name, struct view *ret_view,
+                              str *ret_path)
+{
+    const struct mount *m = mount_find(request_mounts(rq), STR("cubbyhole/"));
+
+    if (!m)
+        return fail(rq, ERR_INTERNAL, "there is no cubbyhole");
+    *ret_view = txn_mount_view(rq->txn, m);
+    *ret_path = arena_join(rq->arena, folder_of(rq, m, te), name);
+    return NULL;
+}
+
+struct error *cubbyhole_get(struct request *rq, const struct token_entry *te, str name, struct json **ret)
+{
+    struct view v;
+    str path;
+
+    TRY(place_of(rq, te, name, &v, &path));
+    return view_get_json(&v, path, ret);
+}
+
+struct error *cubbyhole_put(struct request *rq, const struct token_entry *te, str name, const struct json *value)
+{
+    struct view v;
+    str path;
+
+    TRY(place_of(rq, te, name, &v, &path));
+    return view_put_json(&v, path, value);
+}
+
 /* The place of the request's path in the mount's view. */
 static struct error *entry_path(struct request *rq, str *ret)
 {
@@ -56,7 +88,13 @@ static struct error *entry_read(struct request *rq, struct response *rs)
     if (rq->rel.n == 0 || str_ends(rq->rel, STR("/")))
         return fail_absent(rq);
     TRY(view_get_json(rq->view, path, &rs->data));
-    return rs->data ? NULL : fail_absent(rq);
+    if (!rs->data)
+        return fail_absent(rq);
+    if (str_eq(rq->rel, STR("response")) && wrapping_is_token(rq->token))
+        response_warn(rq, rs,
+                      "Reading from 'cubbyhole/response' is deprecated. Please use sys/wrapping/unwrap to "
+                      "unwrap responses, as it provides additional security checks and other benefits.");
+    return NULL;
 }
 
 static bool is_utf8(str s)

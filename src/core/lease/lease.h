@@ -1,11 +1,11 @@
-/* lease: the expiration manager: when what was given out ends. This piece: the leases of tokens.
+/* lease: the expiration manager: when what was given out, a token or a secret, ends.
  *
- * Stored: docs/formats/leases.md (sys/expire/id/PATH/hash). In memory: one compact record per lease
- * (lease_index.h), loaded in the background after activation; a token's lease is read on demand meanwhile.
- * Due leases are revoked by internal requests in the lane, LEASE_REVOKING_MAX at a time, with back-off; after
- * LEASE_ATTEMPTS_MAX failures irrevocable: kept, with revokeErr stored. Leases of secrets are counted and
- * kept, never revoked: their engines do that. Threads: the manager's functions from any thread; its timer
- * runs on the control thread.
+ * Stored: docs/formats/leases.md (sys/expire/id/LEASE_ID, sys/expire/token/). In memory: one compact record per
+ * lease (lease_index.h), loaded in the background after activation; a token's lease is read on demand
+ * meanwhile. Due leases are revoked by internal requests in the lane, LEASE_REVOKING_MAX at a time, with
+ * back-off; after LEASE_ATTEMPTS_MAX failures irrevocable: kept, with revokeErr stored. Leases of a mount whose
+ * engine this program does not have are counted and kept. Threads: the manager's functions from any thread; its
+ * timer runs on the control thread.
  */
 #pragma once
 #include "core/engine.h"
@@ -17,9 +17,11 @@ struct lease_manager;
 struct lease { /* decoded */
     str id, client_token, path;
     int64_t issue_time_ns, expire_time_ns, last_renewal_ns; /* TIME_ZERO_NS: never */
-    int64_t ttl_ns;                                         /* auth.lease */
+    int64_t ttl_ns;                                         /* auth.lease, secret.lease */
+    int64_t max_ttl_ns;                                     /* of a secret; 0: the mount's */
     bool renewable;
     bool of_token;       /* not of a secret */
+    int token_type;      /* of the token that asked for the secret: 1 or 2 */
     str revoke_err;      /* not empty: irrevocable */
     struct json *stored; /* whole, for saving with unknown fields kept */
 };
@@ -46,9 +48,35 @@ struct error *lease_put(struct request *rq, struct lease *l)
     MUST_USE; /* writes l->stored overlaid with the struct's fields */
 struct error *lease_delete(struct request *rq, str lease_id) MUST_USE;
 
-/* One step of revoking every lease below a prefix that ends in '/' ("auth/userpass/"). ret_done: there was
- * none left to begin with. */
-struct error *lease_revoke_prefix_step(struct request *rq, str prefix, bool *ret_done) MUST_USE;
+/* Its mount's engine is not in this program: nobody here can end it. */
+bool lease_is_foreign(const struct request *rq, const struct lease *l);
+
+/* Makes the lease of rs->secret_lease for the request's token and puts its id and times into the answer. */
+struct error *lease_grant(struct request *rq, struct response *rs) MUST_USE;
+/* Renews the lease of a secret and fills the answer. Errors with the API's texts. */
+struct error *lease_renew_secret(struct request *rq, struct response *rs, struct lease *l, int64_t increment_ns)
+    MUST_USE;
+
+enum lease_how {
+    LEASE_STRICT, /* an engine that fails to undo what it gave out fails the request */
+    LEASE_FORCE,  /* the lease ends all the same */
+    LEASE_LATER,  /* it ends now, the manager does the rest */
+};
+/* One step of revoking a lease: writes at most *left entries (of TOKEN_STEP_ENTRIES), and a few that end it.
+ * ret_done: it is gone. */
+struct error *lease_revoke_within(struct request *rq, const struct lease *l, enum lease_how how, unsigned *left,
+                                  bool *ret_done) MUST_USE;
+/* The same for every lease below a prefix that ends in '/' ("auth/userpass/"). ret_done: none is left. */
+struct error *lease_revoke_prefix(struct request *rq, str prefix, enum lease_how how, bool *ret_done) MUST_USE;
+struct error *lease_revoke_prefix_step(struct request *rq, str prefix, bool *ret_done) MUST_USE; /* LEASE_STRICT */
+/* Hands the secret leases that a token (its stored name) asked for to the manager, to be revoked now: part of
+ * revoking the token. */
+struct error *lease_expire_of_token(struct request *rq, str token_hash, unsigned *left, bool *ret_done) MUST_USE;
+/* Removes leases whose token is gone, and what points to no lease, in the background. */
+void lease_tidy_start(struct active *a);
+
+/* Up to `max` ids of irrevocable leases. */
+size_t lease_manager_irrevocable_ids(struct lease_manager *m, struct arena *a, size_t max, str *ret_ids);
 
 /* The stored form to the struct; for tests. */
 void lease_decode(struct json *stored, struct lease *ret);

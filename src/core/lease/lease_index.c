@@ -561,6 +561,23 @@ size_t lease_index_count(struct lease_index *ix, enum lease_state state)
     return n;
 }
 
+size_t lease_index_ids(struct lease_index *ix, struct arena *a, enum lease_state state, size_t max, str *ret_ids)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct shard *s = &ix->shards[i];
+
+        mutex_lock(&s->mutex);
+        for (size_t b = 0; b < s->n_buckets && s->n_state[state] > 0; b++)
+            for (const struct record *r = s->buckets[b]; r && n < max; r = r->next)
+                if (r->state == state)
+                    ret_ids[n++] = record_id(a, r);
+        mutex_unlock(&s->mutex);
+    }
+    return n;
+}
+
 size_t lease_index_total(struct lease_index *ix)
 {
     size_t n = 0;

@@ -13,7 +13,7 @@ enum lease_state {
     LEASE_RETRY,       /* revoking failed; due = the next attempt */
     LEASE_REVOKING,    /* an internal request has it; not in the heap */
     LEASE_IRREVOCABLE, /* not in the heap */
-    LEASE_FOREIGN,     /* of a secret: not in the heap */
+    LEASE_FOREIGN,     /* of an engine that is not here: not in the heap */
     LEASE_GONE,        /* deleted while the store was being loaded: keeps the loader from bringing it back */
 };
 
@@ -41,6 +41,8 @@ unsigned lease_index_retry(struct lease_index *ix, str lease_id, int64_t now_ns,
                            bool counted);
 void lease_index_live(struct lease_index *ix, str lease_id, int64_t expire_ns);
 void lease_index_give_up(struct lease_index *ix, str lease_id);
+/* Up to `max` ids in this state. */
+size_t lease_index_ids(struct lease_index *ix, struct arena *a, enum lease_state state, size_t max, str *ret_ids);
 int64_t lease_index_next_due(struct lease_index *ix); /* INT64_MAX: nothing */
 size_t lease_index_count(struct lease_index *ix, enum lease_state state);
 size_t lease_index_total(struct lease_index *ix); /* without the marks */

@@ -20,7 +20,9 @@ static struct error *visit(struct request *rq, str path, void *arg)
     TRY(e);
     if (!l)
         return NULL;
-    enum lease_state state = !l->of_token ? LEASE_FOREIGN : l->revoke_err.n ? LEASE_IRREVOCABLE : LEASE_LIVE;
+    enum lease_state state = lease_is_foreign(rq, l) ? LEASE_FOREIGN
+                             : l->revoke_err.n       ? LEASE_IRREVOCABLE
+                                                     : LEASE_LIVE;
 
     lease_index_load(m->index, id, l->expire_time_ns, state);
     return NULL;

@@ -9,6 +9,8 @@ enum { BACKOFF_S = 10, LOOK_S_MAX = 60 };
 struct expiry { /* one revocation under way */
     struct lease_manager *m;
     int64_t not_due_until_ns; /* 0: it was due */
+    char error[256];          /* of the last attempt; kept with an irrevocable lease */
+    size_t error_n;
     size_t n;
     char id[];
 };
@@ -38,22 +40,20 @@ static struct error *expire(struct request *rq, struct response *rs)
 {
     struct expiry *x = rq->internal_arg;
     struct view v = txn_view(rq->txn, SPACE_EXPIRE);
-    str id = {x->id, x->n};
+    unsigned left = TOKEN_STEP_ENTRIES;
     struct lease *l;
-    bool done = true;
+    bool done;
 
     x->not_due_until_ns = 0;
-    TRY(lease_get(&v, rq->arena, id, &l));
+    TRY(lease_get(&v, rq->arena, (str){x->id, x->n}, &l));
     if (!l)
-        return lease_delete(rq, id); /* the record goes too */
+        return lease_delete(rq, (str){x->id, x->n}); /* the record goes too */
     if (l->expire_time_ns == TIME_ZERO_NS || l->expire_time_ns > clock_wall_ns(rq->clock)) {
         x->not_due_until_ns = l->expire_time_ns;
         return NULL;
     }
-    TRY(token_revoke_step(rq, l->client_token, &done));
-    if (!done)
-        return response_again(rs);
-    return lease_delete(rq, id); /* also when the token was gone before */
+    TRY(lease_revoke_within(rq, l, LEASE_STRICT, &left, &done));
+    return done ? NULL : response_again(rs);
 }
 
 static struct error *mark_irrevocable(struct request *rq, struct response *rs)
@@ -66,7 +66,7 @@ static struct error *mark_irrevocable(struct request *rq, struct response *rs)
     TRY(lease_get(&v, rq->arena, (str){x->id, x->n}, &l));
     if (!l)
         return NULL;
-    l->revoke_err = STR("failed to revoke the lease: attempts are used up");
+    l->revoke_err = x->error_n ? (str){x->error, x->error_n} : STR("failed to revoke the lease");
     lease_encode(rq->arena, l);
     return view_put_json(&v, arena_fmt(rq->arena, "id/%.*s", PSTR(l->id)), l->stored);
 }
@@ -98,6 +98,8 @@ static bool failed(struct expiry *x, const struct error *e)
     if (attempts < LEASE_ATTEMPTS_MAX)
         return false;
     lease_index_give_up(m->index, id);
+    x->error_n = MIN(e->text.n, sizeof(x->error));
+    memcpy(x->error, e->text.p, x->error_n);
     return internal_submit(m->active, mark_irrevocable, x, marked);
 }
 
@@ -129,6 +131,7 @@ static void start_one(struct lease_manager *m, str id)
         die("out of memory");
     x->m = m;
     x->not_due_until_ns = 0;
+    x->error_n = 0;
     x->n = id.n;
     memcpy(x->id, id.p, id.n);
     mutex_lock(&m->mutex);
@@ -227,6 +230,11 @@ size_t lease_manager_count(struct lease_manager *m)
 size_t lease_manager_irrevocable(struct lease_manager *m)
 {
     return lease_index_count(m->index, LEASE_IRREVOCABLE);
+}
+
+size_t lease_manager_irrevocable_ids(struct lease_manager *m, struct arena *a, size_t max, str *ret_ids)
+{
+    return lease_index_ids(m->index, a, LEASE_IRREVOCABLE, max, ret_ids);
 }
 
 bool lease_manager_is_loaded(struct lease_manager *m)

@@ -26,3 +26,8 @@ void lease_manager_forget(struct lease_manager *m, str lease_id);
 void lease_load_start(struct lease_manager *m);
 void lease_manager_loaded(struct lease_manager *m, bool complete);
 bool lease_manager_is_stopped(struct lease_manager *m);
+
+/* lease_secret.c: asks its engine to undo it, then deletes it. */
+struct error *lease_revoke_secret(struct request *rq, const struct lease *l, bool force, unsigned *left,
+                                  bool *ret_done) MUST_USE;
+struct error *lease_expire_now(struct request *rq, struct lease *l) MUST_USE; /* the manager revokes it */

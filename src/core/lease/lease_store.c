@@ -1,7 +1,6 @@
 #include "base/log.h"
 #include "core/lease/lease_private.h"
 #include "core/lease/member.h"
-#include "core/token/token.h"
 
 #include <stdlib.h>
 
@@ -9,7 +8,8 @@ static const str id_folder = {"id/", 3};
 
 void lease_decode(struct json *stored, struct lease *ret)
 {
-    const struct json *auth = member_object(stored, "auth");
+    const struct json *auth = member_object(stored, "auth"), *secret = member_object(stored, "secret");
+    const struct json *given = secret ? secret : auth;
 
     *ret = (struct lease){
         .id = member_str(stored, "lease_id"),
@@ -18,9 +18,11 @@ void lease_decode(struct json *stored, struct lease *ret)
         .issue_time_ns = member_time_ns(stored, "issue_time"),
         .expire_time_ns = member_time_ns(stored, "expire_time"),
         .last_renewal_ns = member_time_ns(stored, "last_renewal_time"),
-        .ttl_ns = member_int(auth, "lease"),
-        .renewable = member_bool(auth, "renewable"),
-        .of_token = auth && !member_object(stored, "secret"),
+        .ttl_ns = member_int(given, "lease"),
+        .max_ttl_ns = member_int(secret, "max_ttl"),
+        .renewable = member_bool(given, "renewable"),
+        .of_token = auth && !secret,
+        .token_type = (int)member_int(stored, "token_type"),
         .revoke_err = member_str(stored, "revokeErr"),
         .stored = stored,
     };
@@ -28,7 +30,8 @@ void lease_decode(struct json *stored, struct lease *ret)
 
 void lease_encode(struct arena *a, struct lease *l)
 {
-    struct json *auth = member_object(l->stored, "auth");
+    struct json *auth = member_object(l->stored, "auth"), *secret = member_object(l->stored, "secret");
+    struct json *given = secret ? secret : auth;
 
     json_set_str(a, l->stored, STR("lease_id"), l->id);
     json_set_str(a, l->stored, STR("client_token"), l->client_token);
@@ -37,10 +40,12 @@ void lease_encode(struct arena *a, struct lease *l)
     json_set_str(a, l->stored, STR("expire_time"), time_format(a, l->expire_time_ns));
     json_set_str(a, l->stored, STR("last_renewal_time"), time_format(a, l->last_renewal_ns));
     json_set_str(a, l->stored, STR("revokeErr"), l->revoke_err);
-    if (auth) {
-        json_set_int(a, auth, STR("lease"), l->ttl_ns);
-        json_set_bool(a, auth, STR("renewable"), l->renewable);
+    if (given) {
+        json_set_int(a, given, STR("lease"), l->ttl_ns);
+        json_set_bool(a, given, STR("renewable"), l->renewable);
     }
+    if (secret)
+        json_set_int(a, secret, STR("max_ttl"), l->max_ttl_ns);
 }
 
 struct error *lease_get(struct view *expire, struct arena *a, str lease_id, struct lease **ret)
@@ -109,56 +114,5 @@ struct error *lease_delete(struct request *rq, str lease_id)
 
     TRY(view_delete(&expire, arena_join(rq->arena, id_folder, lease_id)));
     txn_on_commit(rq->txn, on_delete, free, note_new(lease_id, 0));
-    return NULL;
-}
-
-/* ---- all below a prefix ---- */
-
-enum { COLLECT_MAX = 16, DEPTH_MAX = 256 };
-
-struct found {
-    str ids[COLLECT_MAX];
-    size_t n;
-};
-
-static struct error *collect(struct request *rq, struct view *v, str folder, unsigned depth, struct found *f)
-{
-    str *names;
-    size_t n;
-
-    if (depth > DEPTH_MAX)
-        return fail(rq, ERR_INTERNAL, "leases are nested too deep below %.*s", PSTR(folder));
-    TRY(view_list(v, folder, &names, &n));
-    for (size_t i = 0; i < n && f->n < COLLECT_MAX; i++) {
-        str path = arena_join(rq->arena, folder, names[i]);
-
-        if (str_ends(path, STR("/")))
-            TRY(collect(rq, v, path, depth + 1, f));
-        else
-            f->ids[f->n++] = str_from(path, 3); /* after "id/" */
-    }
-    return NULL;
-}
-
-struct error *lease_revoke_prefix_step(struct request *rq, str prefix, bool *ret_done)
-{
-    struct view v = txn_view(rq->txn, SPACE_EXPIRE);
-    struct found f = {.n = 0};
-    unsigned left = TOKEN_STEP_ENTRIES;
-    bool gone = true;
-
-    TRY(collect(rq, &v, arena_join(rq->arena, STR("id/"), prefix), 0, &f));
-    *ret_done = f.n == 0;
-    for (size_t i = 0; i < f.n && left > 0; i++) {
-        struct lease *l;
-
-        TRY(lease_get(&v, rq->arena, f.ids[i], &l));
-        if (l && l->of_token)
-            TRY(token_revoke_within(rq, l->client_token, &left, &gone));
-        if (!gone)
-            return NULL;
-        TRY(lease_delete(rq, f.ids[i])); /* one of a secret: its engine has nothing outside to undo */
-        left -= MIN(left, 1);
-    }
     return NULL;
 }

@@ -1,8 +1,10 @@
 /* acl: a policy set compiled for one question, asked once per request. Exact paths stand in a hash table;
  * prefixes are sorted, each with a link to the longest shorter one that begins it; segment rules are sorted
  * by rank, so the first match wins. */
+#include "base/log.h"
 #include "core/policy/policy.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { GRANT_BITS = 8, NO_RULE = UINT32_MAX };
@@ -14,18 +16,22 @@ struct rule {
     uint32_t first_wildcard, wildcards;
     uint32_t parent; /* prefixes: the longest one that begins this one; NO_RULE */
     int64_t min_wrapping_ttl_ns, max_wrapping_ttl_ns;
+    const struct parameters *parameters; /* NULL: none */
     struct {
         uint32_t from, n; /* in acl.names: who gives this capability */
     } grants[GRANT_BITS];
 };
 
 struct acl {
-    struct object object;
+    _Atomic(uint32_t) refs;
     bool is_root;
     uint32_t n_exact, n_prefix, n_segments, slot_mask;
+    uint32_t n_templates, n_starts;
     struct rule *rules; /* exact, prefixes by path, segments by rank */
     uint32_t *slots;    /* open addressing: index of an exact rule, NO_RULE: free */
     str *names;
+    str *templates;      /* names of values, sorted; then what each templated rule's paths begin with */
+    struct arena *arena; /* of parameters; NULL: there are none */
 };
 
 static const str root_name = {"root", 4};
@@ -36,6 +42,11 @@ struct source { /* one rule of one policy */
     const struct policy_rule *rule;
     str policy;
     size_t order;
+};
+
+struct left_out { /* of templated rules that were not rendered */
+    str *names, *starts;
+    size_t n_names, n_starts;
 };
 
 static int class_of(const struct policy_rule *r)
@@ -84,9 +95,29 @@ static int64_t shorter_ttl(int64_t a, int64_t b)
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
+/* The parameters of the rules of one path, in the acl's arena, which is made for the first of them. */
+static const struct parameters *merge_parameters(const struct source *s, size_t n, struct arena **arena)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < n; i++)
+        found += s[i].rule->parameters != NULL;
+    if (found == 0)
+        return NULL;
+    if (!*arena)
+        *arena = arena_new(0);
+    const struct parameters **v = ARENA_ARRAY(*arena, const struct parameters *, found);
+
+    found = 0;
+    for (size_t i = 0; i < n; i++)
+        if (s[i].rule->parameters)
+            v[found++] = s[i].rule->parameters;
+    return parameters_merge(*arena, v, found);
+}
+
 /* The rules of one path in order of their policies: deny wins, capabilities unite, wrapping limits are the
  * smallest given. */
-static struct rule merge(const struct source *s, size_t n)
+static struct rule merge(const struct source *s, size_t n, struct arena **arena)
 {
     const struct policy_rule *first = s[0].rule;
     struct rule r = {
@@ -102,6 +133,8 @@ static struct rule merge(const struct source *s, size_t n)
         r.min_wrapping_ttl_ns = shorter_ttl(r.min_wrapping_ttl_ns, s[i].rule->min_wrapping_ttl_ns);
         r.max_wrapping_ttl_ns = shorter_ttl(r.max_wrapping_ttl_ns, s[i].rule->max_wrapping_ttl_ns);
     }
+    if (r.capabilities != CAP_DENY)
+        r.parameters = merge_parameters(s, n, arena);
     r.first_wildcard = (uint32_t)(r.segments ? str_index(r.path, '+') : r.path.n);
     for (bool more = r.segments; more;) {
         more = str_cut(left, '/', &segment, &left);
@@ -146,12 +179,17 @@ static void fill_slots(struct acl *acl)
 }
 
 struct sizes {
-    size_t rules, exact, slots, names, bytes;
+    size_t rules, exact, slots, names, templates, bytes;
 };
 
-static struct sizes measure(const struct source *s, size_t n)
+static struct sizes measure(const struct source *s, size_t n, const struct left_out *out)
 {
-    struct sizes z = {.slots = 1};
+    struct sizes z = {.slots = 1, .templates = out->n_names + out->n_starts};
+
+    for (size_t i = 0; i < out->n_names; i++)
+        z.bytes += out->names[i].n;
+    for (size_t i = 0; i < out->n_starts; i++)
+        z.bytes += out->starts[i].n;
 
     for (size_t i = 0; i < n; i++) {
         bool new_key = i == 0 || !same_key(s[i].rule, s[i - 1].rule);
@@ -170,13 +208,19 @@ static struct sizes measure(const struct source *s, size_t n)
 static struct acl *acl_alloc(const struct sizes *z, char **ret_text)
 {
     size_t at_rules = sizeof(struct acl), at_names = at_rules + z->rules * sizeof(struct rule);
-    size_t at_slots = at_names + z->names * sizeof(str), at_bytes = at_slots + z->slots * sizeof(uint32_t);
-    struct object *o = object_new(at_bytes + z->bytes);
-    struct acl *acl = CONTAINER_OF(o, struct acl, object);
+    size_t at_templates = at_names + z->names * sizeof(str);
+    size_t at_slots = at_templates + z->templates * sizeof(str);
+    size_t at_bytes = at_slots + z->slots * sizeof(uint32_t);
+    struct acl *acl = calloc(1, at_bytes + z->bytes);
     char *base = (char *)acl;
+
+    if (!acl)
+        die("out of memory");
+    atomic_init(&acl->refs, 1);
 
     acl->rules = (struct rule *)(void *)(base + at_rules);
     acl->names = (str *)(void *)(base + at_names);
+    acl->templates = (str *)(void *)(base + at_templates);
     acl->slots = (uint32_t *)(void *)(base + at_slots);
     acl->slot_mask = (uint32_t)z->slots - 1;
     *ret_text = base + at_bytes;
@@ -193,9 +237,9 @@ static str keep(char **at, str s)
     return kept;
 }
 
-static struct acl *build(struct source *s, size_t n)
+static struct acl *build(struct source *s, size_t n, const struct left_out *out)
 {
-    struct sizes z = measure(s, n);
+    struct sizes z = measure(s, n, out);
     char *text;
     struct acl *acl = acl_alloc(&z, &text);
     struct rule *r = acl->rules;
@@ -203,10 +247,14 @@ static struct acl *build(struct source *s, size_t n)
 
     for (size_t i = 0; i < n; i++)
         s[i].policy = keep(&text, s[i].policy);
+    for (; acl->n_templates < out->n_names; acl->n_templates++)
+        acl->templates[acl->n_templates] = keep(&text, out->names[acl->n_templates]);
+    for (; acl->n_starts < out->n_starts; acl->n_starts++)
+        acl->templates[acl->n_templates + acl->n_starts] = keep(&text, out->starts[acl->n_starts]);
     for (size_t i = 0, end; i < n; i = end, r++) {
         for (end = i + 1; end < n && same_key(s[end].rule, s[i].rule); end++)
             ;
-        *r = merge(&s[i], end - i);
+        *r = merge(&s[i], end - i, &acl->arena);
         r->path = keep(&text, r->path);
         grant(acl, r, &s[i], end - i, &used);
         acl->n_exact += class_of(s[i].rule) == 0;
@@ -220,24 +268,72 @@ static struct acl *build(struct source *s, size_t n)
     return acl;
 }
 
-struct acl *acl_compile(const struct policy *const *policies, size_t n, bool is_root)
+static int by_text(const void *x, const void *y)
+{
+    return str_cmp(*(const str *)x, *(const str *)y);
+}
+
+static void leave_out(struct left_out *out, const struct policy_rule *r)
+{
+    for (size_t i = 0; i < r->n_parts; i++)
+        if (r->parts[i].is_name)
+            out->names[out->n_names++] = r->parts[i].text;
+    out->starts[out->n_starts++] = str_slice(r->parts[0].text, 0, str_index(r->parts[0].text, '+'));
+}
+
+static void names_once(struct left_out *out)
+{
+    size_t kept = 0;
+
+    if (out->n_names)
+        qsort(out->names, out->n_names, sizeof(str), by_text);
+    for (size_t i = 0; i < out->n_names; i++)
+        if (kept == 0 || !str_eq(out->names[i], out->names[kept - 1]))
+            out->names[kept++] = out->names[i];
+    out->n_names = kept;
+}
+
+/* The rules to compile: those without names as they are, the others with their values or, without any,
+ * left out. */
+static size_t take_rules(struct arena *a, const struct policy *p, const struct template_values *values,
+                         struct source *to, size_t order, struct left_out *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n; i++) {
+        const struct policy_rule *r = &p->rules[i];
+        struct policy_rule *rendered = r->templated && values ? ARENA_NEW(a, struct policy_rule) : NULL;
+
+        if (r->templated && !values)
+            leave_out(out, r);
+        else if (!rendered || template_render(a, r, values, rendered)) {
+            to[n] = (struct source){rendered ? rendered : r, p->name, order + n};
+            n++;
+        }
+    }
+    return n;
+}
+
+struct acl *acl_compile(const struct policy *const *policies, size_t n, bool is_root,
+                        const struct template_values *values)
 {
     struct arena *scratch = arena_new(0);
-    size_t total = 0, used = 0;
+    size_t rules = 0, parts = 0, used = 0;
 
-    for (size_t i = 0; i < n; i++)
-        total += policies[i]->n;
-    struct source *s = ARENA_ARRAY(scratch, struct source, total);
-
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        rules += policies[i]->n;
         for (size_t k = 0; k < policies[i]->n; k++)
-            if (!policies[i]->rules[k].templated) {
-                s[used] = (struct source){&policies[i]->rules[k], policies[i]->name, used};
-                used++;
-            }
+            parts += policies[i]->rules[k].n_parts;
+    }
+    struct source *s = ARENA_ARRAY(scratch, struct source, rules);
+    struct left_out out = {ARENA_ARRAY(scratch, str, parts), ARENA_ARRAY(scratch, str, rules), 0, 0};
+
+    for (size_t i = 0; i < n; i++)
+        used += take_rules(scratch, policies[i], values, &s[used], used, &out);
     if (used)
         qsort(s, used, sizeof *s, by_class_and_path);
-    struct acl *acl = build(s, used);
+    names_once(&out);
+    struct acl *acl = build(s, used, &out);
 
     acl->is_root = is_root;
     arena_free(scratch);
@@ -246,14 +342,32 @@ struct acl *acl_compile(const struct policy *const *policies, size_t n, bool is_
 
 struct acl *acl_ref(struct acl *a)
 {
-    object_ref(&a->object);
+    atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
     return a;
 }
 
 void acl_unref(struct acl *a)
 {
-    if (a)
-        object_unref(&a->object);
+    if (!a || atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    arena_free(a->arena);
+    free(a);
+}
+
+const str *acl_templates(const struct acl *a, size_t *ret_n)
+{
+    *ret_n = a->n_templates;
+    return a->templates;
+}
+
+bool acl_template_may_match(const struct acl *a, str path)
+{
+    while (str_starts(path, STR("/")))
+        path = str_from(path, 1);
+    for (uint32_t i = 0; i < a->n_starts; i++)
+        if (str_starts(path, a->templates[a->n_templates + i]))
+            return true;
+    return false;
 }
 
 /* ---- deciding ---- */
@@ -343,6 +457,17 @@ bool acl_reaches(const struct acl *acl, str path)
     return false;
 }
 
+bool acl_rule_at(const struct acl *acl, uint32_t i, struct acl_rule *ret)
+{
+    if (i >= acl->n_exact + acl->n_prefix)
+        return false;
+    const struct rule *r = &acl->rules[i];
+
+    *ret = (struct acl_rule){r->path, r->prefix, r->capabilities, r->min_wrapping_ttl_ns,
+                             r->max_wrapping_ttl_ns};
+    return true;
+}
+
 static int grant_bit(enum op op)
 {
     switch (op) {
@@ -388,6 +513,7 @@ void acl_decide(const struct acl *acl, enum op op, str path, struct acl_result *
     ret->n_granting = r->grants[bit].n;
     ret->min_wrapping_ttl_ns = r->min_wrapping_ttl_ns;
     ret->max_wrapping_ttl_ns = r->max_wrapping_ttl_ns;
+    ret->parameters = r->parameters;
 }
 
 bool acl_result_allows_wrapping(const struct acl_result *r, int64_t wrap_ttl_ns)
@@ -395,4 +521,11 @@ bool acl_result_allows_wrapping(const struct acl_result *r, int64_t wrap_ttl_ns)
     if (r->max_wrapping_ttl_ns && (wrap_ttl_ns == 0 || wrap_ttl_ns > r->max_wrapping_ttl_ns))
         return false;
     return !r->min_wrapping_ttl_ns || wrap_ttl_ns >= r->min_wrapping_ttl_ns;
+}
+
+bool acl_result_allows_data(const struct acl_result *r, enum op op, const struct json *data)
+{
+    bool asked = op == OP_READ || op == OP_CREATE || op == OP_UPDATE || op == OP_PATCH;
+
+    return !r->parameters || !asked || parameters_permit(r->parameters, data);
 }

@@ -1,7 +1,8 @@
-/* acl_cache: compiled policy sets by the names of their policies. A fixed table: a set that hashes onto
- * another one takes its place. An entry counts only while no policy has changed since before it was read (the
- * version of sys/policy/), and policies change in exclusive requests only, so a lane that sees unpublished
- * writes never fills it with them. */
+/* acl_cache: compiled policy sets by the names of their policies, and by the values that templates take
+ * from an identity: with other values it is another set, so nothing needs to know when an identity changes.
+ * A fixed table: a set that hashes onto another one takes its place. An entry counts only while no policy
+ * has changed since before it was read (the version of sys/policy/), and policies change in exclusive
+ * requests only, so a lane that sees unpublished writes never fills it with them. */
 #include "base/mutex.h"
 #include "core/policy/policy.h"
 
@@ -11,7 +12,7 @@ enum { SHARDS = 16, SHARD_ENTRIES = 32, KEY_BYTES_MAX = 8 * 1024 };
 
 struct entry {
     uint64_t hash, version;
-    char *key; /* names, each ended by a newline; heap */
+    char *key; /* heap */
     size_t key_n;
     struct acl *acl;
 };
@@ -48,33 +49,28 @@ void acl_cache_free(struct acl_cache *c)
     free(c);
 }
 
-static uint64_t hash_names(const str *names, size_t n, size_t *ret_key_n)
+/* Each text with its length before it: no two lists give the same key. Names first, then values. */
+static str make_key(struct arena *a, const str *names, size_t n, const struct template_values *values)
 {
-    uint64_t h = n;
-    size_t key_n = 0;
+    size_t n_values = values ? values->n : 0, size = sizeof(uint32_t);
 
-    for (size_t i = 0; i < n; i++) {
-        h = (h ^ str_hash(names[i])) * UINT64_C(0x9E3779B97F4A7C15);
-        h ^= h >> 29;
-        key_n += names[i].n + 1;
+    for (size_t i = 0; i < n + n_values; i++)
+        size += sizeof(uint32_t) + (i < n ? names[i] : values->values[i - n]).n;
+    char *key = arena_alloc(a, size), *p = key;
+    uint32_t count = (uint32_t)n;
+
+    memcpy(p, &count, sizeof count);
+    p += sizeof count;
+    for (size_t i = 0; i < n + n_values; i++) {
+        str text = i < n ? names[i] : values->values[i - n];
+
+        count = (uint32_t)text.n;
+        memcpy(p, &count, sizeof count);
+        if (text.n)
+            memcpy(p + sizeof count, text.p, text.n);
+        p += sizeof count + text.n;
     }
-    *ret_key_n = key_n;
-    return h;
-}
-
-static bool key_is(const struct entry *e, const str *names, size_t n, size_t key_n)
-{
-    const char *p = e->key;
-
-    if (e->key_n != key_n)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if ((size_t)(e->key + key_n - p) <= names[i].n || memcmp(p, names[i].p, names[i].n) != 0 ||
-            p[names[i].n] != '\n')
-            return false;
-        p += names[i].n + 1;
-    }
-    return true;
+    return (str){key, size};
 }
 
 static struct entry *entry_of(struct shard *s, uint64_t hash) REQUIRES(s->mutex)
@@ -82,43 +78,38 @@ static struct entry *entry_of(struct shard *s, uint64_t hash) REQUIRES(s->mutex)
     return &s->entries[hash / SHARDS % SHARD_ENTRIES];
 }
 
-static struct acl *lookup(struct shard *s, uint64_t hash, uint64_t version, const str *names, size_t n,
-                          size_t key_n)
+static struct acl *lookup(struct shard *s, uint64_t hash, uint64_t version, str key)
 {
     struct acl *found = NULL;
 
     mutex_lock(&s->mutex);
     struct entry *e = entry_of(s, hash);
 
-    if (e->acl && e->hash == hash && e->version == version && key_is(e, names, n, key_n))
+    if (e->acl && e->hash == hash && e->version == version && str_eq((str){e->key, e->key_n}, key))
         found = acl_ref(e->acl);
     mutex_unlock(&s->mutex);
     return found;
 }
 
-static void store(struct shard *s, uint64_t hash, uint64_t version, const str *names, size_t n, size_t key_n,
-                  struct acl *acl)
+static void store(struct shard *s, uint64_t hash, uint64_t version, str key, struct acl *acl)
 {
-    char *key = malloc(key_n + 1), *p = key;
+    char *kept = malloc(key.n);
 
-    if (!key)
+    if (!kept)
         abort();
-    for (size_t i = 0; i < n; i++) {
-        memcpy(p, names[i].p, names[i].n);
-        p += names[i].n;
-        *p++ = '\n';
-    }
+    memcpy(kept, key.p, key.n);
     mutex_lock(&s->mutex);
     struct entry *e = entry_of(s, hash);
     struct entry old = *e;
 
-    *e = (struct entry){hash, version, key, key_n, acl_ref(acl)};
+    *e = (struct entry){hash, version, kept, key.n, acl_ref(acl)};
     mutex_unlock(&s->mutex);
     acl_unref(old.acl);
     free(old.key);
 }
 
-static struct error *load(struct request *rq, const str *names, size_t n, struct acl **ret)
+static struct error *load(struct request *rq, const str *names, size_t n,
+                          const struct template_values *values, struct acl **ret)
 {
     const struct policy **set = ARENA_ARRAY(rq->arena, const struct policy *, n);
     struct view v = txn_view(rq->txn, SPACE_POLICY);
@@ -137,7 +128,7 @@ static struct error *load(struct request *rq, const str *names, size_t n, struct
     }
     if (is_root && n > 1)
         return error_new(rq->arena, ERR_INTERNAL, "other policies present along with root");
-    *ret = acl_compile(set, found, is_root);
+    *ret = acl_compile(set, found, is_root, values);
     return NULL;
 }
 
@@ -146,20 +137,58 @@ static void drop(void *arg)
     acl_unref(arg);
 }
 
-struct error *acl_for(struct request *rq, const str *names, size_t n, const struct acl **ret)
+static struct error *get(struct request *rq, const str *names, size_t n, const struct template_values *values,
+                         const struct acl **ret)
 {
     uint64_t version = space_version(txn_space(rq->txn, SPACE_POLICY)); /* before the policies are read */
-    size_t key_n;
-    uint64_t hash = hash_names(names, n, &key_n);
+    str key = make_key(rq->arena, names, n, values);
+    uint64_t hash = str_hash(key);
     struct shard *s = &active_acl_cache(rq->active)->shards[hash % SHARDS];
-    struct acl *acl = lookup(s, hash, version, names, n, key_n);
+    struct acl *acl = lookup(s, hash, version, key);
 
     if (!acl) {
-        TRY(load(rq, names, n, &acl));
-        if (key_n <= KEY_BYTES_MAX)
-            store(s, hash, version, names, n, key_n, acl);
+        TRY(load(rq, names, n, values, &acl));
+        if (key.n <= KEY_BYTES_MAX)
+            store(s, hash, version, key, acl);
     }
     arena_defer(rq->arena, drop, acl);
     *ret = acl;
     return NULL;
+}
+
+static struct error *get_rendered(struct request *rq, const str *names, size_t n, const struct entity *e,
+                                  const struct acl **acl)
+{
+    struct template_values values;
+    size_t n_templates;
+    const str *templates = acl_templates(*acl, &n_templates);
+
+    TRY(template_values_of(rq, e, templates, n_templates, &values));
+    return get(rq, names, n, &values, acl);
+}
+
+struct error *acl_for_entity(struct request *rq, const str *names, size_t n, const struct entity *e,
+                             const struct acl **ret)
+{
+    size_t n_templates;
+
+    TRY(get(rq, names, n, NULL, ret));
+    acl_templates(*ret, &n_templates);
+    return e && n_templates ? get_rendered(rq, names, n, e, ret) : NULL;
+}
+
+/* Most requests of a token whose policies have templates ask for nothing that these could match: then all
+ * tokens of these policies share one set. */
+struct error *acl_for(struct request *rq, const str *names, size_t n, const struct acl **ret)
+{
+    TRY(get(rq, names, n, NULL, ret));
+    if (!rq->entity)
+        return NULL;
+    bool all = str_starts(rq->path, STR("sys/capabilities")) || str_starts(rq->path, STR("sys/internal/ui/"));
+    size_t n_templates;
+
+    acl_templates(*ret, &n_templates);
+    if (n_templates == 0 || (!all && !acl_template_may_match(*ret, rq->path)))
+        return NULL;
+    return get_rendered(rq, names, n, rq->entity, ret);
 }

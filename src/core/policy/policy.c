@@ -277,27 +277,6 @@ static struct error *limits_of(struct arena *a, const struct block *b, struct po
     return NULL;
 }
 
-static struct error *check_template(struct arena *a, str path, bool *ret_templated)
-{
-    str left = path;
-
-    while (left.n) {
-        size_t open = str_find(left, STR("{{")), close = str_find(left, STR("}}"));
-
-        if (open == left.n && close == left.n)
-            return NULL;
-        str inner = str_from(left, open + 2);
-        size_t end = str_find(inner, STR("}}"));
-
-        if (close < open || end == inner.n || str_find(str_slice(inner, 0, end), STR("{{")) < end)
-            return error_new(a, ERR_BAD_REQUEST,
-                             "failed to validate policy templating: unbalanced templating characters");
-        *ret_templated = true;
-        left = str_from(inner, end + 2);
-    }
-    return NULL;
-}
-
 static struct error *shape_of(struct arena *a, str path, struct policy_rule *r)
 {
     if (str_starts(path, STR("/")))
@@ -305,9 +284,12 @@ static struct error *shape_of(struct arena *a, str path, struct policy_rule *r)
     if (str_find(path, STR("+*")) < path.n)
         return error_new(a, ERR_BAD_REQUEST, "path \"%.*s\": invalid use of wildcards ('+*' is forbidden)",
                          PSTR(path));
-    r->segments = str_eq(path, STR("+")) || str_starts(path, STR("+/")) || str_find(path, STR("/+")) < path.n;
     r->prefix = str_ends(path, STR("*"));
     r->path = str_slice(path, 0, path.n - r->prefix);
+    str shape = r->templated ? template_shape(a, r->parts, r->n_parts) : r->path;
+
+    r->segments =
+        str_eq(shape, STR("+")) || str_starts(shape, STR("+/")) || str_find(shape, STR("/+")) < shape.n;
     return NULL;
 }
 
@@ -328,7 +310,7 @@ static struct error *parse_path(struct arena *a, const struct hcl_item *item, st
     const char *before = arena_fmt(a, "path \"%.*s\": ", PSTR(path)).p;
     struct block b = {0};
 
-    TRY(check_template(a, path, &r->templated));
+    TRY(template_parse(a, path, &r->parts, &r->n_parts, &r->templated));
     TRY(check_keys(a, before, item->value, known));
     for (const struct hcl_item *i = item->value->first; i; i = i->next) {
         const struct error *e = read_item(a, i, &b);
@@ -338,6 +320,7 @@ static struct error *parse_path(struct arena *a, const struct hcl_item *item, st
     }
     TRY(shape_of(a, path, r));
     TRY(capabilities_of(a, path, &b, &r->capabilities));
+    TRY(parameters_of(a, item->value, &r->parameters));
     return limits_of(a, &b, r);
 }
 

@@ -44,13 +44,32 @@ static void add_shared(struct arena *a, struct json *o, const struct mount *m)
         json_set_str(a, o, STR("token_type"), token_type_of(m));
 }
 
+static void put_lockout(struct arena *a, struct json *o, const struct json *stored)
+{
+    if (json_is_null(stored))
+        return;
+    json_set_int(a, o, STR("user_lockout_threshold"), json_get_int(stored, STR("lockout_threshold")));
+    json_set_int(a, o, STR("user_lockout_duration"),
+                 json_get_int(stored, STR("lockout_duration")) / NS_PER_S);
+    json_set_int(a, o, STR("user_lockout_counter_reset_duration"),
+                 json_get_int(stored, STR("lockout_counter_reset")) / NS_PER_S);
+    json_set_bool(a, o, STR("user_lockout_disable"), json_get_bool(stored, STR("disable_lockout")));
+}
+
 static struct json *config_answer(struct arena *a, const struct mount *m)
 {
     struct json *o = json_object(a);
+    const struct json *stored = json_get(json_get(m->entry, STR("config")), STR("user_lockout_config"));
 
     json_set_int(a, o, STR("default_lease_ttl"), m->default_lease_ttl_ns / NS_PER_S);
     json_set_int(a, o, STR("max_lease_ttl"), m->max_lease_ttl_ns / NS_PER_S);
     add_shared(a, o, m);
+    if (!json_is_null(stored)) {
+        struct json *lockout = json_object(a);
+
+        put_lockout(a, lockout, stored);
+        json_set(a, o, STR("user_lockout_config"), lockout);
+    }
     return o;
 }
 
@@ -93,13 +112,6 @@ struct json *mount_tune_answer(struct request *rq, const struct mount *m)
     add_shared(a, o, m);
     if (m->options && m->options->n > 0)
         json_set(a, o, STR("options"), json_copy(a, m->options));
-    if (!json_is_null(lockout)) {
-        json_set_int(a, o, STR("user_lockout_threshold"), json_get_int(lockout, STR("lockout_threshold")));
-        json_set_int(a, o, STR("user_lockout_duration"),
-                     json_get_int(lockout, STR("lockout_duration")) / NS_PER_S);
-        json_set_int(a, o, STR("user_lockout_counter_reset_duration"),
-                     json_get_int(lockout, STR("lockout_counter_reset")) / NS_PER_S);
-        json_set_bool(a, o, STR("user_lockout_disable"), json_get_bool(lockout, STR("disable_lockout")));
-    }
+    put_lockout(a, o, lockout);
     return o;
 }

@@ -145,6 +145,16 @@ static struct error *tune_apply(struct request *rq, struct response *rs, const s
     return tune_options(rq, rs, m, entry);
 }
 
+/* After the settings are published: the engine brings the data into its form. */
+static struct error *upgrade_step(struct request *rq, struct response *rs, const struct mount *m)
+{
+    bool done = true;
+
+    if (m && m->engine && m->engine->upgrade)
+        TRY(m->engine->upgrade(rq, m, &done));
+    return done ? NULL : response_again(rs);
+}
+
 static struct error *tune_write(struct request *rq, struct response *rs)
 {
     static const char *const kept[] = {"cubbyhole/", "sys/", "audit/"};
@@ -152,6 +162,8 @@ static struct error *tune_write(struct request *rq, struct response *rs)
     struct mount_tables tables;
     enum table_kind kind;
 
+    if (rq->step > 0)
+        return upgrade_step(rq, rs, mount_exact(rq, path));
     for (size_t i = 0; i < COUNT_OF(kept); i++)
         if (str_starts(path, str_from_cstr(kept[i])))
             return fail(rq, ERR_BAD_REQUEST, "cannot tune \"%.*s\"", PSTR(path));
@@ -169,7 +181,7 @@ static struct error *tune_write(struct request *rq, struct response *rs)
     tables.changed[kind] = true;
     TRY(mount_tables_save(rq->txn, &tables));
     mount_tables_publish(rq, &tables);
-    return NULL;
+    return rs->n_warnings > 0 ? response_again(rs) : NULL; /* the warning is that of an upgrade */
 }
 
 static const struct field tune_fields[] = {
@@ -193,10 +205,11 @@ static const struct field tune_fields[] = {
 };
 
 const struct route sys_tune_routes[] = {
-    {"mounts/{path...}/tune", tune_fields, .ops = {[OP_READ] = {tune_read}, [OP_UPDATE] = {tune_write}},
-     .flags = ROUTE_TOP_LEVEL, .help = "settings of a mount"},
+    {"mounts/{path...}/tune", tune_fields,
+     .ops = {[OP_READ] = {tune_read}, [OP_UPDATE] = {tune_write, ROUTE_BULK}}, .flags = ROUTE_TOP_LEVEL,
+     .help = "settings of a mount"},
     {"auth/{path...}/tune", tune_fields,
-     .ops = {[OP_READ] = {tune_read, ROUTE_SUDO}, [OP_UPDATE] = {tune_write, ROUTE_SUDO}},
+     .ops = {[OP_READ] = {tune_read, ROUTE_SUDO}, [OP_UPDATE] = {tune_write, ROUTE_SUDO | ROUTE_BULK}},
      .flags = ROUTE_TOP_LEVEL, .help = "settings of an auth method"},
     {0},
 };

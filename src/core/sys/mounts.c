@@ -1,4 +1,5 @@
 /* mounts: sys/mounts and sys/auth: showing, enabling and disabling secrets engines and auth methods. */
+#include "core/lease/lease.h"
 #include "core/mount_store.h"
 #include "core/sys/sys.h"
 
@@ -262,12 +263,15 @@ struct error *unmount_step(struct request *rq, str path, bool *ret_done)
     struct view view = txn_mount_view(rq->txn, m), core = txn_view(rq->txn, SPACE_CORE);
     bool empty;
 
+    TRY(lease_revoke_prefix_step(rq, path, &empty)); /* what it gave out ends while its engine can undo it */
+    if (!empty)
+        return NULL;
     TRY(view_clear(&view, (str){0}, UNMOUNT_STEP_ENTRIES, &empty));
     if (!empty)
         return NULL;
-    TRY(view_delete(&core, pending_path(rq, m->uuid)));
     mount_tables_remove(&tables, e, kind);
     TRY(mount_tables_save(rq->txn, &tables));
+    TRY(view_delete(&core, pending_path(rq, m->uuid))); /* last: without it nobody would go on */
     mount_tables_publish(rq, &tables);
     *ret_done = true;
     return NULL;

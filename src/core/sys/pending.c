@@ -4,6 +4,24 @@
 #include "core/active_private.h"
 #include "core/sys/sys.h"
 
+/* Mounts whose data is not in their engine's form: an upgrade was cut short, or another program changed the
+ * version. */
+static struct error *upgrade_mounts(struct request *rq, bool *ret_done)
+{
+    const struct mount_table *t = request_mounts(rq);
+
+    for (size_t i = 0; i < t->n; i++) {
+        const struct mount *m = &t->mounts[i];
+
+        *ret_done = true;
+        if (m->engine && m->engine->upgrade && !m->tainted)
+            TRY(m->engine->upgrade(rq, m, ret_done));
+        if (!*ret_done)
+            return NULL;
+    }
+    return NULL;
+}
+
 struct error *pending_resume(struct request *rq, struct response *rs)
 {
     struct view core = txn_view(rq->txn, SPACE_CORE);
@@ -13,8 +31,10 @@ struct error *pending_resume(struct request *rq, struct response *rs)
     bool done = true;
 
     TRY(view_list(&core, STR("coffer-pending/"), &names, &n));
-    if (n == 0)
-        return NULL;
+    if (n == 0) {
+        TRY(upgrade_mounts(rq, &done));
+        return done ? NULL : response_again(rs);
+    }
     str path = arena_fmt(rq->arena, "coffer-pending/%.*s", PSTR(names[0]));
 
     TRY(view_get_json(&core, path, &entry));

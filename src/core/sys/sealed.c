@@ -5,6 +5,7 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "core/active_private.h"
+#include "core/sys/sys.h"
 
 #include <stdatomic.h>
 
@@ -87,7 +88,7 @@ static struct error *leader(struct core *c, struct arena *a, void *arg)
     json_set_bool(a, o, STR("is_self"), self);
     json_set_str(a, o, STR("active_time"), time_format(a, self ? s.active_since_ns : TIME_ZERO_NS));
     json_set_str(a, o, STR("leader_address"), self ? c->config.config->api_addr : (str){0});
-    json_set_str(a, o, STR("leader_cluster_address"), self ? c->config.config->cluster_addr : (str){0});
+    json_set_str(a, o, STR("leader_cluster_address"), self ? cluster_address(a, c->config.config) : (str){0});
     json_set_bool(a, o, STR("performance_standby"), false);
     json_set_int(a, o, STR("performance_standby_last_remote_wal"), 0);
     answer(call, 200, o);
@@ -363,17 +364,18 @@ static const struct sealed_route {
     enum { LOOP, CONTROL, CONTROL_UNTIL_INIT } where;
     bool needs_body;  /* an empty body is "EOF" */
     bool only_sealed; /* an active node has it in its own table */
+    bool only_ha;     /* but not without an HA lock */
     bool last;        /* of this path: other operations are 405 */
     control_fn *fn;
 } sealed_routes[] = {
-    {"sys/health", OPS(OP_READ) | OPS(OP_HEADER), LOOP, false, false, true, health},
-    {"sys/seal-status", OPS(OP_READ), CONTROL_UNTIL_INIT, false, false, true, seal_status_fresh},
-    {"sys/leader", OPS(OP_READ), LOOP, false, false, true, leader},
-    {"sys/init", OPS(OP_READ), CONTROL_UNTIL_INIT, false, false, false, init_read},
-    {"sys/init", OPS(OP_UPDATE), CONTROL, true, false, true, init_write},
-    {"sys/unseal", OPS(OP_UPDATE), CONTROL, true, false, true, unseal},
-    {"sys/seal", OPS(OP_UPDATE), LOOP, false, true, true, nothing},
-    {"sys/step-down", OPS(OP_UPDATE), LOOP, false, true, true, nothing},
+    {"sys/health", OPS(OP_READ) | OPS(OP_HEADER), LOOP, .last = true, .fn = health},
+    {"sys/seal-status", OPS(OP_READ), CONTROL_UNTIL_INIT, .last = true, .fn = seal_status_fresh},
+    {"sys/leader", OPS(OP_READ), LOOP, .last = true, .fn = leader},
+    {"sys/init", OPS(OP_READ), CONTROL_UNTIL_INIT, .fn = init_read},
+    {"sys/init", OPS(OP_UPDATE), CONTROL, .needs_body = true, .last = true, .fn = init_write},
+    {"sys/unseal", OPS(OP_UPDATE), CONTROL, .needs_body = true, .last = true, .fn = unseal},
+    {"sys/seal", OPS(OP_UPDATE), LOOP, .only_sealed = true, .last = true, .fn = nothing},
+    {"sys/step-down", OPS(OP_UPDATE), LOOP, .only_sealed = true, .only_ha = true, .last = true, .fn = nothing},
 };
 
 struct control_answer {
@@ -435,7 +437,7 @@ bool sys_sealed_handle(struct core *c, struct core_call *call)
         if (!str_eq(path, str_from_cstr(r->path)))
             continue;
         if (r->ops & OPS(rq->op)) {
-            if (r->only_sealed && core_state(c) > CORE_SEALED)
+            if (r->only_sealed && core_state(c) > CORE_SEALED && (c->ha || !r->only_ha))
                 return false;
             run_sealed(c, call, r);
             return true;

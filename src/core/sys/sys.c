@@ -2,6 +2,8 @@
 #include "core/sys/sys.h"
 
 #include "core/active_private.h"
+#include "core/login/lockout.h"
+#include "core/wrapping/wrapping.h"
 
 static struct error *seal_write(struct request *rq, struct response *rs)
 {
@@ -21,39 +23,31 @@ static struct error *key_status_read(struct request *rq, struct response *rs)
     return NULL;
 }
 
-static struct error *openapi_read(struct request *rq, struct response *rs)
-{
-    struct arena *a = rq->arena;
-    const struct mount_table *t = request_mounts(rq);
-    struct json *doc = json_object(a), *info = json_object(a), *paths = json_object(a);
-
-    json_set_str(a, info, STR("title"), STR("HashiCorp Vault API"));
-    json_set_str(a, info, STR("description"),
-                 STR("HTTP API of the secrets server. All paths begin with /v1/."));
-    json_set_str(a, info, STR("version"), rq->core->config.version);
-    for (size_t i = 0; i < t->n; i++)
-        if (t->mounts[i].engine && !t->mounts[i].tainted)
-            route_openapi(a, paths, t->mounts[i].path, t->mounts[i].engine);
-    json_set_str(a, doc, STR("openapi"), STR("3.0.2"));
-    json_set(a, doc, STR("info"), info);
-    json_set(a, doc, STR("paths"), paths);
-    rs->data = doc;
-    rs->bare_body = true;
-    return NULL;
-}
-
 static const struct route small_routes[] = {
     {"seal", .ops = {[OP_UPDATE] = {seal_write}}, .flags = ROUTE_SUDO | ROUTE_CONTROL,
      .help = "seals the server: keys are wiped from memory"},
     {"key-status", .ops = {[OP_READ] = {key_status_read}}, .flags = ROUTE_TOP_LEVEL,
      .help = "term, age and use of the encryption key"},
-    {"internal/specs/openapi", .ops = {[OP_READ] = {openapi_read}},
-     .help = "this API as an OpenAPI document"},
     {0},
 };
 
-static const struct route *const tables[] = {
-    sys_mount_routes, sys_tune_routes, sys_remount_routes, sys_ui_routes, policy_routes, audit_routes, NULL};
+static const struct route *const tables[] = {sys_mount_routes,
+                                             sys_tune_routes,
+                                             sys_remount_routes,
+                                             sys_ui_routes,
+                                             policy_routes,
+                                             audit_routes,
+                                             sys_audit_header_routes,
+                                             lockout_routes,
+                                             sys_lease_routes,
+                                             sys_capability_routes,
+                                             wrapping_routes,
+                                             sys_tool_routes,
+                                             sys_rotate_routes,
+                                             sys_counter_routes,
+                                             sys_ui_header_routes,
+                                             sys_node_routes,
+                                             NULL};
 
 const struct engine sys_engine = {
     .type = "system",

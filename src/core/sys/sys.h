@@ -3,7 +3,12 @@
 #include "core/engine.h"
 #include "core/mount.h"
 
-extern const struct route sys_mount_routes[], sys_tune_routes[], sys_remount_routes[], sys_ui_routes[];
+extern const struct route sys_mount_routes[], sys_tune_routes[], sys_remount_routes[], sys_ui_routes[], sys_audit_header_routes[],
+    sys_lease_routes[], sys_capability_routes[], sys_tool_routes[], sys_rotate_routes[], sys_counter_routes[],
+    sys_ui_header_routes[], sys_node_routes[];
+
+struct config;
+str cluster_address(struct arena *a, const struct config *c); /* node.c; as other nodes are told; empty: none */
 
 /* mount_answer.c: a mount as sys/mounts and sys/auth show it; as tune shows it. */
 struct json *mount_answer(struct arena *a, const struct mount *m);

@@ -45,9 +45,9 @@ static struct error *mounts_read(struct request *rq, struct response *rs)
         return fail(rq, ERR_DENIED, "permission denied");
     for (size_t i = 0; i < t->n; i++) {
         const struct mount *m = &t->mounts[i];
-        struct json *v = may_see(rq, m) ? mount_answer(rq->arena, m)
-                         : is_listed(m) ? short_answer(rq->arena, m)
-                                        : NULL;
+        struct json *v = may_see(rq, m) || (rq->token && is_listed(m)) ? mount_answer(rq->arena, m)
+                         : is_listed(m)                                ? short_answer(rq->arena, m)
+                                                                       : NULL;
 
         if (v && !m->tainted)
             json_add(rq->arena, m->is_auth ? auth : secret, m->is_auth ? str_from(m->path, 5) : m->path, v);
@@ -98,12 +98,48 @@ static struct error *flags_read(struct request *rq, struct response *rs)
     return NULL;
 }
 
+/* Of the mounts that the caller may see. */
+static struct error *openapi_read(struct request *rq, struct response *rs)
+{
+    struct arena *a = rq->arena;
+    const struct mount_table *t = request_mounts(rq);
+    bool bad;
+    struct json *doc = json_object(a), *info = json_object(a), *paths = json_object(a);
+
+    TRY(caller(rq, &bad));
+    if (bad)
+        return fail(rq, ERR_DENIED, "permission denied");
+    json_set_str(a, info, STR("title"), STR("HashiCorp Vault API"));
+    json_set_str(a, info, STR("description"),
+                 STR("HTTP API of the secrets server. All paths begin with /v1/."));
+    json_set_str(a, info, STR("version"), rq->core->config.version);
+    for (size_t i = 0; i < t->n; i++)
+        if (t->mounts[i].engine && !t->mounts[i].tainted &&
+            (may_see(rq, &t->mounts[i]) || is_listed(&t->mounts[i])))
+            route_openapi(a, paths, t->mounts[i].path, t->mounts[i].engine);
+    json_set_str(a, doc, STR("openapi"), STR("3.0.2"));
+    json_set(a, doc, STR("info"), info);
+    json_set(a, doc, STR("paths"), paths);
+    rs->data = doc;
+    rs->bare_body = true;
+    return NULL;
+}
+
 static const struct field path_fields[] = {
     {"path", FT_STRING, FIELD_PATH | FIELD_REQUIRED, .help = "any path below the mount"},
     {0},
 };
 
+static const struct field openapi_fields[] = {
+    {"context", FT_STRING, FIELD_QUERY, .help = "Not looked at."},
+    {"generic_mount_paths", FT_BOOL, FIELD_QUERY, .help = "Not looked at: paths are those of the mounts."},
+    {0},
+};
+
 const struct route sys_ui_routes[] = {
+    {"internal/specs/openapi", openapi_fields,
+     .ops = {[OP_READ] = {openapi_read}, [OP_UPDATE] = {openapi_read, ROUTE_READONLY}}, .flags = ROUTE_UNAUTH,
+     .help = "this API as an OpenAPI document"},
     {"internal/ui/mounts", .ops = {[OP_READ] = {mounts_read}}, .flags = ROUTE_UNAUTH,
      .help = "the mounts the caller may use, and those listed for everybody"},
     {"internal/ui/mounts/{path...}", path_fields, .ops = {[OP_READ] = {mount_read}}, .flags = ROUTE_UNAUTH,

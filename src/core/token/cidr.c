@@ -29,16 +29,32 @@ static struct address parse(str s)
     return a;
 }
 
+/* The address of a block and the length of its prefix. False: neither address nor block. */
+static bool parse_block(str block, struct address *ret_base, uint64_t *ret_length)
+{
+    str base, length;
+    bool has_length = str_cut(block, '/', &base, &length);
+
+    *ret_base = parse(base);
+    *ret_length = ret_base->bits;
+    return ret_base->bits != 0 &&
+           (!has_length || (str_parse_u64(length, ret_length) && *ret_length <= ret_base->bits));
+}
+
+bool cidr_is_valid(str block)
+{
+    struct address base;
+    uint64_t length;
+
+    return parse_block(block, &base, &length);
+}
+
 bool cidr_contains(str block, str address)
 {
-    str base_text, length_text;
-    bool has_length = str_cut(block, '/', &base_text, &length_text);
-    struct address base = parse(base_text), a = parse(address);
-    uint64_t length = base.bits;
+    struct address base, a = parse(address);
+    uint64_t length;
 
-    if (base.bits == 0 || base.bits != a.bits)
-        return false;
-    if (has_length && (!str_parse_u64(length_text, &length) || length > base.bits))
+    if (!parse_block(block, &base, &length) || base.bits != a.bits)
         return false;
     size_t whole = (size_t)length / 8;
     unsigned rest = (unsigned)length % 8;

@@ -3,5 +3,6 @@
 #pragma once
 #include "base/base.h"
 
+bool cidr_is_valid(str block); /* an address or a block */
 /* False also when either text is no address or block. */
 bool cidr_contains(str block, str address);

@@ -1,7 +1,8 @@
 /* token: the token store: entries, accessors, parents, and the auth/token/ routes.
  *
  * Stored: docs/formats/tokens.md (sys/token/id, accessor, parent, salt; own lease sys/expire/id/PATH/hash).
- * Token strings: inner ids "hvs." + 24, signed "hvs." + ~91, own ids. What is stored is always the inner id.
+ * Token strings: inner ids "hvs." + 24, signed "hvs." + ~91, own ids; batch tokens "hvb.", which are stored
+ * nowhere. What is stored is always the inner id.
  * Order of writing: accessor, parent, id, lease.
  */
 #pragma once
@@ -29,7 +30,8 @@ struct token_entry { /* one heap block, immutable, reference-counted with its ca
     int64_t creation_time_s;
     int64_t ttl_ns, explicit_max_ttl_ns, period_ns;
     bool no_identity_policies;
-    char hash[TOKEN_HASH_MAX + 1]; /* stored name of the id, NUL-terminated */
+    char hash[TOKEN_HASH_MAX + 1]; /* stored name of the id, NUL-terminated; empty: a batch token, whose id is
+                                      the token itself and whose memory is the request's */
 };
 
 /* At activation: reads or makes sys/token/salt and core/index-header-hmac-key (writes join the activation's
@@ -40,6 +42,8 @@ void token_state_free(struct token_state *s);
 /* Looks the request's own token up. NULL: unknown, malformed, dead (no lease), expired or being revoked. Does
  * not count a use. ERR_DENIED: alive, but bound to other addresses than the peer's. */
 struct error *token_find(struct request *rq, str token_string, const struct token_entry **ret) MUST_USE;
+/* Any token: NULL as above, wherever it may be used from. */
+struct error *token_find_live(struct request *rq, str token_string, const struct token_entry **ret) MUST_USE;
 struct error *token_find_accessor(struct request *rq, str accessor, const struct token_entry **ret) MUST_USE;
 /* Counts one use of a num_uses token (writes; kept when the request is refused). The last use makes it -1 and
  * revokes it after. */
@@ -60,9 +64,17 @@ struct token_spec {
     bool renewable;
     bool no_default_policy;
     bool unsigned_form; /* root tokens are given out as they are */
+    enum token_type type; /* TOKEN_DEFAULT: service */
+    bool explicit_max_of_role, period_of_role; /* asked of the role at each renewal, not in the token's entry */
+    /* of a login; kept in the lease for renewing */
+    bool is_login;
+    const str *method_policies; /* as the auth method named them */
+    size_t n_method_policies;
+    const struct json *internal_data, *alias; /* NULL: null */
+    int64_t max_ttl_ns;
 };
-/* Makes a service token with its lease in this transaction and fills rs->auth. Errors: ERR_BAD_REQUEST for an
- * own id in use. */
+/* Makes a service token with its lease in this transaction, or a batch token, and fills rs->auth. Errors:
+ * ERR_BAD_REQUEST for an own id in use, for a batch token with the root policy. */
 struct error *token_create(struct request *rq, struct response *rs, const struct token_spec *spec) MUST_USE;
 /* The root token of init and generate-root: path auth/token/root, policies root, no lease. */
 struct error *token_create_root(struct request *rq, str *ret_token) MUST_USE;

@@ -154,8 +154,8 @@ struct json *token_entry_json(struct arena *a, const struct token_spec *spec, st
     json_set_int(a, j, STR("num_uses"), spec->num_uses);
     json_set_int(a, j, STR("creation_time"), now_ns / NS_PER_S);
     json_set_int(a, j, STR("ttl"), spec->ttl_ns);
-    json_set_int(a, j, STR("explicit_max_ttl"), spec->explicit_max_ttl_ns);
-    json_set_int(a, j, STR("period"), spec->period_ns);
+    json_set_int(a, j, STR("explicit_max_ttl"), spec->explicit_max_of_role ? 0 : spec->explicit_max_ttl_ns);
+    json_set_int(a, j, STR("period"), spec->period_of_role ? 0 : spec->period_ns);
     json_set_str(a, j, STR("role"), spec->role);
     json_set_str(a, j, STR("DisplayName"), (str){0});
     for (size_t i = 0; i < COUNT_OF(old_numbers); i++)
@@ -171,16 +171,19 @@ struct json *token_entry_json(struct arena *a, const struct token_spec *spec, st
 /* The `auth` member of a token's lease; times and ids are set by lease_put. */
 struct json *token_lease_json(struct arena *a, const struct token_spec *spec, str id, str accessor)
 {
-    static const char *const nulls[] = {"internal_data",  "identity_policies", "external_namespace_policies",
-                                        "alias",          "group_aliases",     "policy_results",
-                                        "mfa_requirement"};
+    static const char *const nulls[] = {"identity_policies", "external_namespace_policies", "group_aliases",
+                                        "policy_results", "mfa_requirement"};
+    const str *policies = spec->is_login ? spec->method_policies : spec->policies;
+    size_t n_policies = spec->is_login ? spec->n_method_policies : spec->n_policies;
     struct json *j = json_object(a), *auth = json_object(a);
 
     for (size_t i = 0; i < COUNT_OF(nulls); i++)
         json_set(a, auth, str_from_cstr(nulls[i]), json_null(a));
-    json_set_int(a, auth, STR("max_ttl"), 0);
+    json_set(a, auth, STR("internal_data"), spec->internal_data ? json_copy(a, spec->internal_data) : json_null(a));
+    json_set(a, auth, STR("alias"), spec->alias ? json_copy(a, spec->alias) : json_null(a));
+    json_set_int(a, auth, STR("max_ttl"), spec->max_ttl_ns);
     json_set_str(a, auth, STR("display_name"), spec->display_name);
-    json_set(a, auth, STR("policies"), json_strings(a, spec->policies, spec->n_policies));
+    json_set(a, auth, STR("policies"), strs_or_null(a, policies, n_policies));
     json_set(a, auth, STR("token_policies"), json_strings(a, spec->policies, spec->n_policies));
     json_set_bool(a, auth, STR("no_default_policy"), spec->no_default_policy);
     json_set(a, auth, STR("metadata"), json_copy(a, meta_or_null(a, spec->meta)));

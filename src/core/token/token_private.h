@@ -25,8 +25,16 @@ struct error *token_load_accessor(struct request *rq, str accessor, const struct
 /* The same if it is alive, else NULL. */
 struct error *token_load_live(struct request *rq, str inner_id, const struct token_entry **ret) MUST_USE;
 str token_lease_id(struct arena *a, const struct token_entry *te);
-/* Its lease; NULL: none. */
+/* Its lease; NULL: none. A batch token's is made up. */
 struct error *token_lease(struct request *rq, const struct token_entry *te, struct lease **ret) MUST_USE;
+
+struct error *token_batch_make(struct request *rq, const struct token_spec *spec, int64_t now_ns,
+                               str *ret_token) MUST_USE;
+/* What it says, if the barrier made it, else NULL. */
+const struct token_entry *token_batch_open(struct request *rq, str token);
+/* NULL: malformed, not made here, past its end, or its parent is gone. */
+struct error *token_batch_find(struct request *rq, str token, const struct token_entry **ret) MUST_USE;
+int64_t token_batch_end_ns(const struct token_entry *te);
 
 struct json *token_entry_json(struct arena *a, const struct token_spec *spec, str id, str accessor,
                               str cubbyhole_id, int64_t now_ns);
@@ -37,8 +45,8 @@ struct error *token_revoke_orphan_step(struct request *rq, str inner_id, bool *r
 /* Removes what is left of tokens that are gone, in the background; the log says how much. */
 void token_tidy_start(struct active *a);
 
-handler_fn token_create_handler, token_create_orphan_handler;
-extern const struct field token_create_fields[];
+handler_fn token_create_handler, token_create_orphan_handler, token_create_role_handler;
+extern const struct field token_create_fields[], token_create_role_fields[];
 handler_fn token_renew_handler, token_renew_self_handler, token_renew_accessor_handler;
 /* A request about tokens names one: `token`, or the caller's own. */
 struct error *token_of_accessor(struct request *rq, const struct token_entry **ret)

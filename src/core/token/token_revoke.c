@@ -1,21 +1,25 @@
 #include "core/cubbyhole/cubbyhole.h"
 #include "core/lease/member.h"
+#include "core/lease/walk.h"
 #include "core/token/token_private.h"
 
 /* Backends take a bounded number of entries in one transaction: a tree goes in steps, leaves first. */
-enum { TOKEN_ENTRIES = 4 /* parent, accessor, lease, id */, MARK_ENTRIES = 2 };
+enum {
+    TOKEN_ENTRIES = 4 /* parent, accessor, lease, id */,
+    MARK_ENTRIES = 2,
+    STEP_LISTS = 256,
+    CYCLE_DEPTH = 1024 /* below it only every so many levels look for a cycle: a deep tree stays cheap */
+};
 
 struct revoke {
     struct request *rq;
     struct view tokens;
-    unsigned left; /* entries that this step may still write */
-};
-
-struct level { /* of the walk down the tree */
-    struct level *up;
-    str hash;
-    str *children; /* stored names */
-    size_t n, i;
+    unsigned left;  /* entries that this step may still write */
+    unsigned lists; /* folders listed */
+    struct walk
+        *walk; /* folders: a token and the names of its children; the bottom one holds the token itself */
+    size_t at; /* in its top level */
+    bool wrote, full;
 };
 
 static str id_path(struct revoke *r, str hash)
@@ -30,6 +34,7 @@ static str pending_path(struct arena *a, str hash)
 
 static struct error *list_children(struct revoke *r, str hash, str **ret_names, size_t *ret_n)
 {
+    r->lists++;
     return view_list(&r->tokens, arena_fmt(r->rq->arena, "parent/%.*s/", PSTR(hash)), ret_names, ret_n);
 }
 
@@ -79,7 +84,15 @@ static struct error *delete_token(struct revoke *r, str hash, str parent_hash, b
         *ret_done = true;
         return parent_hash.n ? unlink_child(r, parent_hash, hash) : NULL;
     }
-    TRY(cubbyhole_clear(r->rq, te, r->left - TOKEN_ENTRIES, &used, ret_done));
+    if (!token_is_endless_root(te)) /* first: without it the token is dead, whatever is left */
+        TRY(lease_delete(r->rq, token_lease_id(a, te)));
+    unsigned for_leases = r->left - TOKEN_ENTRIES;
+
+    TRY(lease_expire_of_token(r->rq, hash, &for_leases, ret_done));
+    r->left = for_leases + TOKEN_ENTRIES;
+    if (!*ret_done)
+        return NULL;
+    TRY(cubbyhole_clear(r->rq, te, for_leases, &used, ret_done));
     if (!*ret_done)
         return NULL;
     r->left -= used;
@@ -91,91 +104,163 @@ static struct error *delete_token(struct revoke *r, str hash, str parent_hash, b
         token_hash(active_tokens(r->rq->active), te->accessor, name);
         TRY(view_delete(&r->tokens, arena_fmt(a, "accessor/%s", name)));
     }
-    if (!token_is_endless_root(te))
-        TRY(lease_delete(r->rq, token_lease_id(a, te)));
     r->left -= MIN(r->left, TOKEN_ENTRIES - 1);
     return view_delete(&r->tokens, id_path(r, hash));
 }
 
-static struct error *level_new(struct revoke *r, str hash, struct level *up, struct level **ret)
+/* Walked into already, or has some to walk into. */
+static struct error *token_has_children(struct revoke *r, const struct token_entry *te, bool *ret)
 {
-    struct level *l = ARENA_NEW(r->rq->arena, struct level);
+    str *names;
+    size_t n = 1;
 
-    l->up = up;
-    l->hash = hash;
-    TRY(list_children(r, hash, &l->children, &l->n));
-    *ret = l;
+    if (walk_depth(r->walk) == 1)
+        TRY(list_children(r, str_from_cstr(te->hash), &names, &n));
+    *ret = n > 0;
     return NULL;
-}
-
-static bool is_above(const struct level *l, str hash)
-{
-    while (l && !str_eq(l->hash, hash))
-        l = l->up;
-    return l != NULL;
 }
 
 /* An index entry left over from a token that was made an orphan, or of a damaged store (a token below
  * itself). */
-static struct error *is_stray(struct revoke *r, const struct level *top, str child, bool *ret)
+static struct error *is_stray(struct revoke *r, str child, bool *ret)
 {
     const struct token_entry *te;
+    size_t depth = walk_depth(r->walk);
 
-    *ret = is_above(top, child);
-    if (*ret)
+    *ret = (depth < CYCLE_DEPTH || depth % CYCLE_DEPTH == 0) && walk_is_inside(r->walk, child);
+    if (*ret || depth == 1)
         return NULL;
     TRY(token_load_hash(r->rq, child, &te));
     *ret = te && te->parent.n == 0;
     return NULL;
 }
 
-/* Deletes what is below `top` and it, depth first, as far as the step goes. */
-static struct error *delete_tree(struct revoke *r, struct level *top, bool *ret_done)
+static struct error *delete_named(struct revoke *r, str hash, size_t next_at)
 {
-    bool stray;
+    unsigned before = r->left;
+    bool done;
 
-    while (top && r->left > 0) {
-        if (top->i < top->n) {
-            str child = top->children[top->i];
-
-            TRY(is_stray(r, top, child, &stray));
-            if (stray) {
-                TRY(unlink_child(r, top->hash, child));
-                top->i++;
-            } else {
-                TRY(level_new(r, child, top, &top));
-            }
-            continue;
-        }
-        TRY(delete_token(r, top->hash, top->up ? top->up->hash : (str){0}, ret_done));
-        if (!*ret_done)
-            return NULL;
-        top = top->up;
-        if (top)
-            top->i++;
-    }
-    *ret_done = top == NULL;
+    TRY(delete_token(r, hash, walk_folder(r->walk), &done));
+    r->wrote = r->wrote || r->left < before;
+    r->full = !done;
+    if (done)
+        r->at = next_at;
     return NULL;
 }
 
-/* Makes its children orphans, then deletes it. */
-static struct error *delete_alone(struct revoke *r, const struct level *top, bool *ret_done)
+/* The next name of the top level: without children it is deleted, else they are next. */
+static struct error *visit(struct revoke *r, str hash, size_t next_at)
 {
-    *ret_done = false;
-    for (size_t i = 0; i < top->n; i++) {
-        struct json *child;
+    str *names;
+    size_t n;
+    bool stray;
 
-        if (r->left < 2)
-            return NULL;
-        TRY(view_get_json(&r->tokens, id_path(r, top->children[i]), &child));
-        if (child) {
-            json_set_str(r->rq->arena, child, STR("parent"), (str){0});
-            TRY(view_put_json(&r->tokens, id_path(r, top->children[i]), child));
-            r->left--;
-        }
-        TRY(unlink_child(r, top->hash, top->children[i]));
+    TRY(is_stray(r, hash, &stray));
+    if (stray) {
+        r->wrote = true;
+        r->at = next_at;
+        return unlink_child(r, walk_folder(r->walk), hash);
     }
-    return delete_token(r, top->hash, (str){0}, ret_done);
+    TRY(list_children(r, hash, &names, &n));
+    if (n == 0)
+        return delete_named(r, hash, next_at);
+    if (walk_depth(r->walk) == WALK_DEPTH_MAX)
+        return fail(r->rq, ERR_INTERNAL, "tokens are nested too deep");
+    r->full = r->wrote; /* a step writes in one level */
+    if (!r->full) {
+        walk_push(r->walk, hash, names, n);
+        r->at = 0;
+    }
+    return NULL;
+}
+
+/* The names of the top level are used up: are there more? ret_done: it was the bottom one. */
+static struct error *look_again(struct revoke *r, bool *ret_done)
+{
+    str *names;
+    size_t n;
+
+    *ret_done = walk_depth(r->walk) == 1;
+    if (*ret_done)
+        return NULL;
+    r->full = r->wrote;
+    if (r->full)
+        return NULL;
+    r->at = 0;
+    TRY(list_children(r, walk_folder(r->walk), &names, &n));
+    if (n > 0)
+        walk_refill(r->walk, names, n, false);
+    else
+        walk_pop(r->walk); /* and now the token itself */
+    return NULL;
+}
+
+/* Deletes a token and what is below it, depth first, as far as the step goes. */
+static struct error *delete_tree(struct revoke *r, bool *ret_done)
+{
+    str hash;
+
+    while (!r->full && !*ret_done) {
+        size_t next_at = r->at;
+        bool more = walk_next(r->walk, &next_at, &hash);
+
+        if (more && (r->left == 0 || r->lists >= STEP_LISTS))
+            return NULL;
+        TRY(more ? visit(r, hash, next_at) : look_again(r, ret_done));
+    }
+    return NULL;
+}
+
+static struct error *make_orphan(struct revoke *r, str child)
+{
+    struct json *stored;
+
+    TRY(view_get_json(&r->tokens, id_path(r, child), &stored));
+    if (stored) {
+        json_set_str(r->rq->arena, stored, STR("parent"), (str){0});
+        TRY(view_put_json(&r->tokens, id_path(r, child), stored));
+        r->left--;
+    }
+    return unlink_child(r, walk_folder(r->walk), child);
+}
+
+/* Makes its children orphans, then deletes it: when a look in the same step shows that it has none. */
+static struct error *delete_alone(struct revoke *r, str hash, bool *ret_done)
+{
+    str *names, child;
+    size_t n;
+
+    if (walk_depth(r->walk) == 1)
+        walk_push(r->walk, hash, NULL, 0);
+    while (r->left > TOKEN_ENTRIES && r->lists < STEP_LISTS) {
+        size_t next_at = r->at;
+
+        if (walk_next(r->walk, &next_at, &child)) {
+            TRY(make_orphan(r, child));
+            r->wrote = true;
+            r->at = next_at;
+            continue;
+        }
+        if (r->wrote)
+            return NULL;
+        TRY(list_children(r, hash, &names, &n));
+        if (n == 0)
+            return delete_token(r, hash, (str){0}, ret_done);
+        walk_refill(r->walk, names, n, false);
+        r->at = 0;
+    }
+    return NULL;
+}
+
+static void walk_begin(struct revoke *r, const struct token_entry *te, bool orphans)
+{
+    str hash = str_from_cstr(te->hash);
+    bool is_new;
+
+    r->walk =
+        walk_of(r->rq, WALK_TOKENS, arena_fmt(r->rq->arena, "%s%s", te->hash, orphans ? "!" : ""), &is_new);
+    if (is_new)
+        walk_push(r->walk, (str){0}, &hash, 1);
 }
 
 static struct error *revoke_within(struct request *rq, str inner_id, bool orphans, unsigned *left,
@@ -184,7 +269,7 @@ static struct error *revoke_within(struct request *rq, str inner_id, bool orphan
     struct revoke r = {.rq = rq, .tokens = txn_view(rq->txn, SPACE_TOKEN), .left = *left};
     struct view core = txn_view(rq->txn, SPACE_CORE);
     const struct token_entry *te;
-    struct level *top;
+    bool has_children;
 
     *ret_done = true;
     TRY(token_load(rq, inner_id, &te));
@@ -193,16 +278,24 @@ static struct error *revoke_within(struct request *rq, str inner_id, bool orphan
     *ret_done = false;
     if (r.left <= TOKEN_ENTRIES + MARK_ENTRIES)
         return NULL;
-    TRY(level_new(&r, str_from_cstr(te->hash), NULL, &top));
-    bool marked = te->num_uses == -1 || top->n > 0;
+    walk_begin(&r, te, orphans);
+    str hash = str_from_cstr(te->hash);
 
-    if (top->n > 0)
+    TRY(token_has_children(&r, te, &has_children));
+    bool needs_mark = has_children || token_is_endless_root(te); /* losing its lease does not end it */
+    bool marked = te->num_uses == -1 || needs_mark;
+
+    if (needs_mark)
         TRY(mark(&r, te, orphans));
-    TRY(orphans ? delete_alone(&r, top, ret_done) : delete_tree(&r, top, ret_done));
+    TRY(orphans ? delete_alone(&r, hash, ret_done) : delete_tree(&r, ret_done));
     if (!*ret_done && !marked)
-        TRY(mark(&r, te, orphans)); /* a big cubbyhole */
+        TRY(mark(&r, te, orphans)); /* a big cubbyhole, many leases */
     if (*ret_done && marked)
-        TRY(view_delete(&core, pending_path(rq->arena, str_from_cstr(te->hash))));
+        TRY(view_delete(&core, pending_path(rq->arena, hash)));
+    if (*ret_done)
+        walk_end(rq, WALK_TOKENS);
+    else if (r.wrote)
+        walk_advance(rq, r.walk, r.at);
     *left = r.left;
     return NULL;
 }

@@ -1,8 +1,27 @@
+#include "core/identity/identity.h"
 #include "core/lease/member.h"
 #include "core/token/token_form.h"
 #include "core/token/token_private.h"
+#include "core/token/token_role.h"
 
 /* ---- look-up ---- */
+
+static struct error *show_identity(struct request *rq, struct json *d, const struct token_entry *te)
+{
+    const struct entity *e;
+    const str *policies;
+    size_t n;
+
+    TRY(identity_entity_for(rq, te->entity_id, &e));
+    if (!e || te->no_identity_policies)
+        return NULL;
+    TRY(identity_policies_for(rq, e, &policies, &n));
+    if (n == 0)
+        return NULL;
+    json_set(rq->arena, d, STR("identity_policies"), json_strings(rq->arena, policies, n));
+    json_set(rq->arena, d, STR("external_namespace_policies"), json_object(rq->arena));
+    return NULL;
+}
 
 static struct error *show(struct request *rq, struct response *rs, const struct token_entry *te, str shown_id)
 {
@@ -25,7 +44,8 @@ static struct error *show(struct request *rq, struct response *rs, const struct 
     json_set_int(a, d, STR("creation_ttl"), te->ttl_ns / NS_PER_S);
     json_set_int(a, d, STR("explicit_max_ttl"), te->explicit_max_ttl_ns / NS_PER_S);
     json_set_str(a, d, STR("entity_id"), te->entity_id);
-    json_set_str(a, d, STR("type"), STR("service"));
+    TRY(show_identity(rq, d, te));
+    json_set_str(a, d, STR("type"), te->type == TOKEN_BATCH ? STR("batch") : STR("service"));
     json_set(a, d, STR("expire_time"), json_null(a));
     json_set_int(a, d, STR("ttl"), 0);
     if (te->role.n)
@@ -54,6 +74,8 @@ static struct error *show_self(struct request *rq, struct response *rs)
 {
     const struct token_entry *te;
 
+    if (rq->token->type == TOKEN_BATCH)
+        return show(rq, rs, rq->token, rq->client_token);
     TRY(token_load(rq, rq->token->id, &te));
     if (!te)
         return fail(rq, ERR_DENIED, "bad token");
@@ -67,11 +89,9 @@ static struct error *lookup(struct request *rq, struct response *rs)
 
     if (token.n == 0)
         return show_self(rq, rs);
-    if (token_inner_id(rq, token, &inner)) {
-        if (str_eq(inner, rq->token->id))
-            return show_self(rq, rs);
-        TRY(token_load_live(rq, inner, &te));
-    }
+    if (token_inner_id(rq, token, &inner) && str_eq(inner, rq->token->id))
+        return show_self(rq, rs);
+    TRY(token_find_live(rq, token, &te));
     if (!te)
         return fail(rq, ERR_DENIED, "bad token");
     return show(rq, rs, te, token);
@@ -155,6 +175,8 @@ static struct error *revoke(struct request *rq, struct response *rs)
 
 static struct error *revoke_self(struct request *rq, struct response *rs)
 {
+    if (rq->token->type == TOKEN_BATCH)
+        return fail(rq, ERR_BAD_REQUEST, "batch tokens cannot be revoked");
     return revoke_all(rq, rs, rq->token->id);
 }
 
@@ -238,6 +260,9 @@ static const struct route token_routes[] = {
     {"create-orphan", token_create_fields,
      .ops = {[OP_UPDATE] = {token_create_orphan_handler, .help = "Makes an orphan."}},
      .help = "Makes a token without a parent: it outlives the caller's."},
+    {"create/{role_name}", token_create_role_fields,
+     .ops = {[OP_UPDATE] = {token_create_role_handler, .help = "Makes a token against a role."}},
+     .help = "Makes a token as a token role allows it."},
     {"lookup", token_fields,
      .ops = {[OP_READ] = {lookup, .help = "Shows a token."},
              [OP_UPDATE] = {lookup, ROUTE_READONLY, "Shows a token."}},
@@ -275,10 +300,13 @@ static const struct route token_routes[] = {
     {0},
 };
 
+static const struct route *const more_routes[] = {token_role_routes, NULL};
+
 const struct engine token_engine = {
     .type = "token",
     .kind = ENGINE_CORE,
     .routes = token_routes,
+    .more_routes = more_routes,
     .help = "Tokens: making, showing, renewing and revoking them.",
     .plugin_version = "v1.14.7+builtin.vault",
 };

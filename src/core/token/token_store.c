@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "core/internal.h"
+#include "core/login/login_private.h"
 #include "core/token/cidr.h"
 #include "core/token/token_form.h"
 #include "core/token/token_private.h"
@@ -58,7 +59,14 @@ struct error *token_lease(struct request *rq, const struct token_entry *te, stru
 {
     struct view v = txn_view(rq->txn, SPACE_EXPIRE);
 
-    return lease_get(&v, rq->arena, token_lease_id(rq->arena, te), ret);
+    if (te->type != TOKEN_BATCH)
+        return lease_get(&v, rq->arena, token_lease_id(rq->arena, te), ret);
+    *ret = ARENA_NEW(rq->arena, struct lease);
+    **ret = (struct lease){.issue_time_ns = token_batch_end_ns(te) - te->ttl_ns,
+                           .expire_time_ns = token_batch_end_ns(te),
+                           .last_renewal_ns = TIME_ZERO_NS,
+                           .ttl_ns = te->ttl_ns};
+    return NULL;
 }
 
 /* What the manager does not know as live is asked of storage: it may be loading, or the lease is in a group
@@ -102,14 +110,21 @@ static bool peer_is_allowed(const struct request *rq, const struct token_entry *
     return te->n_bound_cidrs == 0;
 }
 
-struct error *token_find(struct request *rq, str token_string, const struct token_entry **ret)
+struct error *token_find_live(struct request *rq, str token_string, const struct token_entry **ret)
 {
     str inner;
 
     *ret = NULL;
+    if (token_form_is_batch(token_string))
+        return token_batch_find(rq, token_string, ret);
     if (token_string.n == 0 || !token_inner_id(rq, token_string, &inner))
         return NULL;
-    TRY(token_load_live(rq, inner, ret));
+    return token_load_live(rq, inner, ret);
+}
+
+struct error *token_find(struct request *rq, str token_string, const struct token_entry **ret)
+{
+    TRY(token_find_live(rq, token_string, ret));
     if (*ret && !peer_is_allowed(rq, *ret))
         return fail(rq, ERR_DENIED, "permission denied");
     return NULL;
@@ -278,24 +293,35 @@ static struct error *store_lease(struct request *rq, const struct token_spec *sp
     return lease_put(rq, &l);
 }
 
-struct error *token_create(struct request *rq, struct response *rs, const struct token_spec *spec)
+/* m->id becomes the token's string as it is given out. */
+static struct error *make_service(struct request *rq, const struct token_spec *spec, int64_t now_ns, struct made *m)
 {
-    int64_t now = clock_wall_ns(rq->clock);
-    struct made m = {0};
     bool is_plain = spec->unsigned_form || spec->id.n ||
                     (spec->n_policies == 1 && str_eq(spec->policies[0], STR("root")) && spec->ttl_ns == 0);
 
-    TRY(choose_id(rq, spec, &m));
-    TRY(store(rq, spec, &m, now));
+    TRY(choose_id(rq, spec, m));
+    TRY(store(rq, spec, m, now_ns));
     if (spec->ttl_ns > 0)
-        TRY(store_lease(rq, spec, &m, now));
+        TRY(store_lease(rq, spec, m, now_ns));
+    if (!is_plain)
+        m->id = token_form_sign(rq->arena, state_of(rq)->sign_key, m->id);
+    return NULL;
+}
+
+struct error *token_create(struct request *rq, struct response *rs, const struct token_spec *spec)
+{
+    int64_t now = clock_wall_ns(rq->clock);
+    bool is_batch = spec->type == TOKEN_BATCH;
+    struct made m = {0};
+
+    TRY(is_batch ? token_batch_make(rq, spec, now, &m.id) : make_service(rq, spec, now, &m));
     rs->auth = ARENA_NEW(rq->arena, struct response_auth);
     *rs->auth = (struct response_auth){
-        .client_token = is_plain ? m.id : token_form_sign(rq->arena, state_of(rq)->sign_key, m.id),
+        .client_token = m.id,
         .accessor = m.accessor,
         .entity_id = spec->entity_id,
         .display_name = spec->display_name,
-        .token_type = STR("service"),
+        .token_type = is_batch ? STR("batch") : STR("service"),
         .policies = spec->policies,
         .token_policies = spec->policies,
         .n_policies = spec->n_policies,
@@ -307,7 +333,7 @@ struct error *token_create(struct request *rq, struct response *rs, const struct
         .renewable = spec->renewable,
         .orphan = spec->parent.n == 0,
     };
-    return NULL;
+    return login_show_policies(rq, rs->auth);
 }
 
 struct error *token_create_root(struct request *rq, str *ret_token)

@@ -83,7 +83,9 @@ static unsigned mode_of(str path)
 
 static struct error *send(void *d, const char *text)
 {
-    return file->write(d, arena, bytes_from_str(str_from_cstr(text)));
+    bytes entry = bytes_from_str(str_from_cstr(text));
+
+    return file->write(d, arena, &entry, 1);
 }
 
 static void test_types(void **state)

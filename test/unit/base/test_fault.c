@@ -11,11 +11,19 @@
 static void names(void **state)
 {
     (void)state;
-    static const char *const good[] = {
-        "audit_write=always",    "commit_after=after:0",  "commit_before=stop:99999", "commit_group=1/10",
-        "defect_arena_unwiped=always", "defect_commit_before_audit=always", "defect_fill_unchecked=always",
-        "file_between_puts=0/1", "lru_miss=1/2",          "storage_fsync=after:3",    "storage_full=always",
-        "storage_read=always",   "version_changed=always"};
+    static const char *const good[] = {"audit_write=always",
+                                       "commit_after=after:0",
+                                       "commit_before=stop:99999",
+                                       "commit_group=1/10",
+                                       "defect_arena_unwiped=always",
+                                       "defect_commit_before_audit=always",
+                                       "defect_fill_unchecked=always",
+                                       "file_between_puts=0/1",
+                                       "lru_miss=1/2",
+                                       "storage_fsync=after:3",
+                                       "storage_full=always",
+                                       "storage_read=always",
+                                       "version_changed=always"};
     static const char *const bad[] = {"",
                                       "commit_group",
                                       "nothing=always",

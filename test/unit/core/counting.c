@@ -101,13 +101,18 @@ static const struct field fields[] = {
 };
 
 static const struct route routes[] = {
-    {"counter/{name}", fields, .ops = {[OP_READ] = {counter_read}, [OP_UPDATE] = {counter_add}}, .help = "a counter"},
-    {"pair/{name}", fields, .ops = {[OP_READ] = {pair_read}, [OP_UPDATE] = {pair_write}}, .help = "two entries alike"},
+    {"counter/{name}", fields, .ops = {[OP_READ] = {counter_read}, [OP_UPDATE] = {counter_add}},
+     .help = "a counter"},
+    {"pair/{name}", fields, .ops = {[OP_READ] = {pair_read}, [OP_UPDATE] = {pair_write}},
+     .help = "two entries alike"},
     {"moving/{name}", fields, .ops = {[OP_UPDATE] = {move}}, .help = "an entry that moves"},
     {"moving/", .ops = {[OP_LIST] = {list_moving}}, .help = "all that move"},
     {"lane", .ops = {[OP_READ] = {list_moving, ROUTE_LANE}}, .help = "all that move, seen from the lane"},
     {0},
 };
 
-const struct engine counting_engine = {
-    .type = "counting", .kind = ENGINE_SECRETS, .routes = routes, .help = "counts, for tests", .plugin_version = "v1"};
+const struct engine counting_engine = {.type = "counting",
+                                       .kind = ENGINE_SECRETS,
+                                       .routes = routes,
+                                       .help = "counts, for tests",
+                                       .plugin_version = "v1"};

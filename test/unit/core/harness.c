@@ -80,7 +80,8 @@ static void call_begin(struct loop *l, struct post *p)
 void harness_send(struct harness *h, enum op op, const char *path, str token, const char *body,
                   void (*done)(const struct answer *answer, void *arg), void *arg)
 {
-    struct arena *a = arena_new(h->options.request_bytes_max ? h->options.request_bytes_max : REQUEST_BYTES_MAX);
+    struct arena *a =
+        arena_new(h->options.request_bytes_max ? h->options.request_bytes_max : REQUEST_BYTES_MAX);
     struct harness_call *hc = ARENA_NEW(a, struct harness_call);
     struct request *rq = &hc->call.rq;
 
@@ -127,7 +128,8 @@ static void wake(const struct answer *answer, void *arg)
     mutex_unlock(&w->mutex);
 }
 
-struct answer harness_call(struct harness *h, struct arena *a, enum op op, const char *path, str token, const char *body)
+struct answer harness_call(struct harness *h, struct arena *a, enum op op, const char *path, str token,
+                           const char *body)
 {
     struct waiter w = {.arena = a};
 
@@ -237,6 +239,8 @@ static void open_core(struct harness *h)
         h->loops[i].loop = loop_new();
         core_attach_loop(h->core, h->loops[i].loop);
     }
+    if (h->options.opened)
+        h->options.opened(h, h->options.arg);
     for (unsigned i = 0; i < h->n_loops; i++)
         thread_start(&h->loops[i].thread, "loop", run_loop, h->loops[i].loop);
 }
@@ -268,7 +272,8 @@ void harness_unseal(struct harness *h)
 
 static void initialise(struct harness *h)
 {
-    struct answer a = harness_must(h, 200, OP_UPDATE, "sys/init", "{\"secret_shares\":1,\"secret_threshold\":1}");
+    struct answer a =
+        harness_must(h, 200, OP_UPDATE, "sys/init", "{\"secret_shares\":1,\"secret_threshold\":1}");
     const struct json *data = answer_data(h->arena, &a), *keys = json_get(data, STR("keys"));
 
     h->root = json_get_str(data, STR("root_token"));
@@ -291,7 +296,8 @@ void harness_start(struct harness *h, const struct harness_options *options)
     h->storage = options->storage ? options->storage
                  : options->folder
                      ? open_at(h->arena, options->storage_type, options->folder)
-                     : harness_storage_open(h->arena, options->storage_type ? options->storage_type : "inmem", h->folder);
+                     : harness_storage_open(h->arena, options->storage_type ? options->storage_type : "inmem",
+                                            h->folder);
     open_core(h);
     if (options->stays_sealed)
         return;
@@ -324,7 +330,8 @@ void harness_restart(struct harness *h)
 
 void harness_mount(struct harness *h, const char *path, const char *type)
 {
-    harness_must(h, 204, OP_UPDATE, arena_fmt(h->arena, "sys/mounts/%s", path).p, arena_fmt(h->arena, "{\"type\":\"%s\"}", type).p);
+    harness_must(h, 204, OP_UPDATE, arena_fmt(h->arena, "sys/mounts/%s", path).p,
+                 arena_fmt(h->arena, "{\"type\":\"%s\"}", type).p);
 }
 
 void harness_audit_file(struct harness *h, const char *name, const char *file)
@@ -340,7 +347,8 @@ str harness_token(struct harness *h, const char *policy_name, const char *policy
     json_set_str(h->arena, body, STR("policy"), str_from_cstr(policy));
     harness_must(h, 204, OP_UPDATE, arena_fmt(h->arena, "sys/policies/acl/%s", policy_name).p,
                  arena_cstr(h->arena, json_text(h->arena, body)));
-    return harness_must(h, 200, OP_UPDATE, "auth/token/create",
-                        arena_fmt(h->arena, "{\"policies\":[\"%s\"],\"no_default_policy\":true}", policy_name).p)
+    return harness_must(
+               h, 200, OP_UPDATE, "auth/token/create",
+               arena_fmt(h->arena, "{\"policies\":[\"%s\"],\"no_default_policy\":true}", policy_name).p)
         .client_token;
 }

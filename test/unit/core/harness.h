@@ -16,18 +16,22 @@
 
 enum { HARNESS_LOOPS_MAX = 8 };
 
+struct harness;
 struct harness_options {
-    const char *storage_type;     /* inmem, inmem_ha, file, sqlite; NULL: inmem */
-    struct storage *storage;      /* instead: the caller's own, which stays open */
-    const char *folder;           /* of file and sqlite: the caller's own, kept; NULL: a fresh one that goes with the harness */
+    const char *storage_type;            /* inmem, inmem_ha, file, sqlite; NULL: inmem */
+    struct storage *storage;             /* instead: the caller's own, which stays open */
+    const char *folder;                  /* of file and sqlite: the caller's, kept; NULL: one of its own */
     const struct engine *const *engines; /* besides the built-in ones; NULL-terminated */
     void (*configure)(struct config *c); /* changes the defaults */
-    const struct clock *clock;    /* NULL: real */
-    unsigned loops;               /* 0: 2 */
-    size_t request_bytes_max;     /* limit of a request's arena; 0: 96 MiB */
-    const char *key, *root;       /* hex and token of an initialised store, which is unsealed; NULL: a fresh one is initialised */
-    bool stays_sealed;            /* neither initialised nor unsealed */
-    bool may_stand_by;            /* ready when unsealed, though another core holds the lock */
+    const struct clock *clock;           /* NULL: real */
+    unsigned loops;                      /* 0: 2 */
+    size_t request_bytes_max;            /* limit of a request's arena; 0: 96 MiB */
+    const char *key, *root;              /* of an initialised store; NULL: a fresh one is initialised */
+    /* Called when core and loops are there and nothing runs yet; or NULL. */
+    void (*opened)(struct harness *h, void *arg);
+    void *arg;
+    bool stays_sealed; /* neither initialised nor unsealed */
+    bool may_stand_by; /* ready when unsealed, though another core holds the lock */
 };
 
 struct harness_loop {
@@ -55,9 +59,9 @@ struct answer {
     int status;
     enum err_kind kind; /* of an error */
     bool failed;
-    str error;          /* its text */
-    str data;           /* JSON text of the answer's data; empty: none */
-    str client_token;   /* of an answer with auth */
+    str error;        /* its text */
+    str data;         /* JSON text of the answer's data; empty: none */
+    str client_token; /* of an answer with auth */
 };
 
 /* Ready when it returns: unsealed, active and with a root token, unless the options say otherwise. */
@@ -72,15 +76,19 @@ void harness_restart(struct harness *h);
 void harness_send(struct harness *h, enum op op, const char *path, str token, const char *body,
                   void (*done)(const struct answer *answer, void *arg), void *arg);
 /* The same, waited for; the answer lives in `a`. */
-struct answer harness_call(struct harness *h, struct arena *a, enum op op, const char *path, str token, const char *body);
+struct answer harness_call(struct harness *h, struct arena *a, enum op op, const char *path, str token,
+                           const char *body);
 
 /* As root; fails the test unless the status is as wanted. The answer lives in the harness. */
 struct answer harness_must(struct harness *h, int status, enum op op, const char *path, const char *body);
-void harness_unseal(struct harness *h);                                           /* and waits until it is ready */
-void harness_mount(struct harness *h, const char *path, const char *type);        /* "secret", "kv" */
-void harness_audit_file(struct harness *h, const char *name, const char *file);   /* enables the device audit/NAME */
-str harness_token(struct harness *h, const char *policy_name, const char *policy); /* a new token with this policy alone */
-struct json *answer_data(struct arena *a, const struct answer *answer);           /* parsed; fails the test if there is none */
+void harness_unseal(struct harness *h);                                    /* and waits until it is ready */
+void harness_mount(struct harness *h, const char *path, const char *type); /* "secret", "kv" */
+void harness_audit_file(struct harness *h, const char *name,
+                        const char *file); /* enables the device audit/NAME */
+str harness_token(struct harness *h, const char *policy_name,
+                  const char *policy); /* a new token with this policy alone */
+struct json *answer_data(struct arena *a,
+                         const struct answer *answer); /* parsed; fails the test if there is none */
 
 /* A store of its own: in a fresh folder if it needs one, whose path goes into `folder`. */
 struct storage *harness_storage_open(struct arena *a, const char *type, char folder[32]);

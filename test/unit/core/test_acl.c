@@ -102,7 +102,7 @@ static void test_decisions(void **state)
     for (size_t i = 0; i < COUNT_OF(decisions); i++) {
         const struct policy *set[2] = {parse("one", decisions[i].one),
                                        parse("two", decisions[i].two ? decisions[i].two : "")};
-        struct acl *acl = acl_compile(set, 2, false);
+        struct acl *acl = acl_compile(set, 2, false, NULL);
         str path = str_from_cstr(decisions[i].path);
         struct acl_result r;
 
@@ -120,7 +120,7 @@ static void test_granting(void **state)
     const struct policy *set[] = {parse("a", RULE("p", "\"read\",\"sudo\"")),
                                   parse("b", RULE("p", "\"update\"")),
                                   parse("c", RULE("p", "\"read\"") RULE("q", "\"deny\""))};
-    struct acl *acl = acl_ref(acl_compile(set, 3, false));
+    struct acl *acl = acl_ref(acl_compile(set, 3, false, NULL));
     struct acl_result r;
 
     (void)state;
@@ -145,7 +145,7 @@ static void test_granting(void **state)
 
 static void test_root(void **state)
 {
-    struct acl *acl = acl_compile(NULL, 0, true);
+    struct acl *acl = acl_compile(NULL, 0, true, NULL);
     struct acl_result r;
 
     (void)state;
@@ -156,6 +156,29 @@ static void test_root(void **state)
         assert_str(r.granting[0], "root");
     }
     acl_unref(acl);
+}
+
+static void test_reaches(void **state)
+{
+    static const struct {
+        const char *text, *path;
+        bool reaches;
+    } rows[] = {
+        {RULE("g/a", "\"read\""), "g/", true},   {RULE("g/*", "\"read\""), "g/", true},
+        {RULE("*", "\"read\""), "g/", true},     {RULE("+/x", "\"read\""), "g/", true},
+        {RULE("g/+/x", "\"read\""), "g/", true}, {RULE("h/a", "\"read\""), "g/", false},
+        {RULE("g/a", "\"deny\""), "g/", false},  {RULE("g", "\"read\""), "g/", false},
+        {RULE("g/a", ""), "g/", false},          {"", "g/", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct policy *set[] = {parse("p", rows[i].text)};
+        struct acl *acl = acl_compile(set, 1, false, NULL);
+
+        assert_int_equal(acl_reaches(acl, str_from_cstr(rows[i].path)), rows[i].reaches);
+        acl_unref(acl);
+    }
 }
 
 static void test_wrapping(void **state)
@@ -169,7 +192,7 @@ static void test_wrapping(void **state)
         int64_t s;
         bool ok;
     } rows[] = {{0, false}, {9, false}, {10, true}, {60, true}, {61, false}};
-    struct acl *acl = acl_compile(set, 2, false);
+    struct acl *acl = acl_compile(set, 2, false, NULL);
     struct acl_result r;
 
     (void)state;
@@ -212,6 +235,9 @@ static struct policy *random_policy(struct rng *rng, const char *name)
                       str_find(r->path, STR("/+")) < r->path.n;
         r->prefix = !str_ends(r->path, STR("+")) && rng_below(rng, 2);
         r->templated = rng_below(rng, 20) == 0;
+        r->parts = ARENA_NEW(arena, struct path_part);
+        *r->parts = (struct path_part){r->path, false};
+        r->n_parts = 1;
         r->capabilities =
             rng_below(rng, 8) == 0 ? CAP_DENY : (unsigned)rng_below(rng, 256) & ~(unsigned)CAP_DENY;
     }
@@ -227,7 +253,7 @@ static void test_against_reference(void **state)
         struct arena_mark mark = arena_mark(arena);
         const struct policy *set[] = {random_policy(rng, "x"), random_policy(rng, "y"),
                                       random_policy(rng, "z")};
-        struct acl *acl = acl_compile(set, 3, false);
+        struct acl *acl = acl_compile(set, 3, false, NULL);
 
         for (int i = 0; i < 40; i++)
             reference_check(acl, set, 3, (enum op)rng_below(rng, OP_COUNT_), random_path(rng, false));
@@ -240,11 +266,9 @@ static void test_against_reference(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decisions),
-        cmocka_unit_test(test_granting),
-        cmocka_unit_test(test_root),
-        cmocka_unit_test(test_wrapping),
-        cmocka_unit_test(test_against_reference),
+        cmocka_unit_test(test_decisions), cmocka_unit_test(test_granting),
+        cmocka_unit_test(test_root),      cmocka_unit_test(test_wrapping),
+        cmocka_unit_test(test_reaches),   cmocka_unit_test(test_against_reference),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -8,6 +8,7 @@
 #include "core/mount.h"
 #include "core/policy/policy.h"
 #include "core/token/token.h"
+#include "net/http_header.h"
 
 #include <stdlib.h>
 
@@ -36,13 +37,14 @@ static struct error *memory_open(struct arena *a, const struct json *options, vo
     return NULL;
 }
 
-static struct error *memory_write(void *device, struct arena *a, bytes entries)
+static struct error *memory_write(void *device, struct arena *a, const bytes *entries, size_t n)
 {
     struct memory *m = device;
 
     if (m->broken)
         return error_new(a, ERR_INTERNAL, "broken");
-    buf_put(&m->out, entries.p, entries.n);
+    for (size_t i = 0; i < n; i++)
+        buf_put(&m->out, entries[i].p, entries[i].n);
     m->writes++;
     return NULL;
 }
@@ -392,6 +394,93 @@ static void test_login(void **state)
     arena_free(a);
 }
 
+/* Headers that are configured, in both entries; what proves who asks is hashed whatever is configured. */
+static void test_headers(void **state)
+{
+    static const struct http_header sent[] = {{{"X-Plain", 7}, {"p1", 2}},
+                                              {{"X-Custom", 8}, {"c\"", 2}},
+                                              {{"x-plain", 7}, {"p2", 2}},
+                                              {{"X-Other", 7}, {"o", 1}},
+                                              {{"X-Vault-Token", 13}, {"root", 4}}};
+    static const struct {
+        const char *configured, *want; /* NULL: no headers */
+    } cases[] = {
+        {"{}", NULL},
+        {"{\"x-absent\":{\"hmac\":false}}", NULL},
+        {"{\"x-plain\":{\"hmac\":false},\"x-custom\":{\"hmac\":true},\"y\":{}}",
+         ",\"headers\":{\"x-custom\":[\"<c\">\"],\"x-plain\":[\"p1\",\"p2\"]}"},
+        {"{\"x-custom\":{\"hmac\":false}}", ",\"headers\":{\"x-custom\":[\"c\\\"\"]}"},
+        {"{\"x-plain\":{\"hmac\":true}}", ",\"headers\":{\"x-plain\":[\"<p1>\",\"<p2>\"]}"},
+        {"{\"x-vault-token\":{\"hmac\":false}}", ",\"headers\":{\"x-vault-token\":[\"<root>\"]}"},
+    };
+
+    (void)state;
+    for (int raw = 0; raw < 2; raw++)
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+            struct arena *a = arena_new(0);
+            struct audit_device *d = device(a, "file/", raw ? "{\"log_raw\":\"true\"}" : "{}");
+            struct audit_set *one = audit_set_changed(NULL, d, (str){0}), *set, *again;
+            struct request rq = read_request(a);
+            struct response rs = {0};
+            struct audit_event e = {.rq = &rq, .rs = &rs, .decision = &root_decision};
+            struct audit_lines lines[2];
+            struct json *configured;
+
+            rq.headers = sent;
+            rq.n_headers = COUNT_OF(sent);
+            assert_ok(json_parse(a, str_from_cstr(cases[i].configured), false, &configured));
+            set = audit_set_with_headers(one, configured);
+            again = audit_set_changed(set, NULL, (str){0}); /* another device keeps them */
+            audit_make_request(a, again, &e, &lines[0]);
+            audit_make_response(a, again, &e, &lines[1]);
+            for (int k = 0; k < 2; k++) {
+                str got = str_from_bytes(lines[k].lines[0]);
+                str want = cases[i].want ? expand(a, d, cases[i].want) : (str){0};
+                str around = arena_fmt(a, "\"remote_port\":49440%.*s}", PSTR(want));
+
+                assert_true(str_find(got, around) < got.n);
+            }
+            audit_set_unref(one);
+            audit_set_unref(set);
+            audit_set_unref(again);
+            arena_free(a);
+        }
+}
+
+static void test_wrapped(void **state)
+{
+    struct arena *a = arena_new(0);
+    struct request rq = read_request(a);
+    struct wrap_info w = {.token = STR("hvs.w"),
+                          .accessor = STR("wacc"),
+                          .creation_path = STR("secret/data/b"),
+                          .ttl_ns = 60 * NS_PER_S,
+                          .creation_time_ns = at("2026-11-22T05:01:48.638419861Z")};
+    struct response rs = {.wrap_info = &w, .lease_id = STR("secret/creds/x/1")};
+    struct audit_event e = {.rq = &rq, .rs = &rs, .decision = &root_decision};
+    struct audit_device *d = device(a, "file/", "{}"),
+                        *open = device(a, "b/", "{\"hmac_accessor\":\"false\",\"slot\":\"1\"}");
+
+    (void)state;
+    rq.wrap_ttl_ns = 60 * NS_PER_S;
+    str got = line(a, d, &e);
+
+    assert_true(str_find(got, STR(",\"remote_port\":49440,\"wrap_ttl\":60}")) < got.n);
+    assert_true(str_find(got, STR(",\"secret\":{\"lease_id\":\"secret/creds/x/1\"},\"wrap_info\":")) < got.n);
+    assert_true(
+        str_ends(got, expand(a, d,
+                             "\"wrap_info\":{\"ttl\":60,\"token\":\"<hvs.w>\",\"accessor\":\"<wacc>\","
+                             "\"creation_time\":\"2026-11-22T05:01:48.638419861Z\",\"creation_path\":"
+                             "\"secret/data/b\"}}}\n")));
+    w.wrapped_accessor = STR("inner");
+    got = line(a, open, &e);
+    assert_true(
+        str_ends(got, STR("\"creation_path\":\"secret/data/b\",\"wrapped_accessor\":\"inner\"}}}\n")));
+    audit_device_unref(d);
+    audit_device_unref(open);
+    arena_free(a);
+}
+
 /* What clients stored comes back hashed, numbers too; what the server says of it is plain. */
 static void test_read(void **state)
 {
@@ -649,6 +738,8 @@ int main(void)
         cmocka_unit_test(test_raw_device),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_login),
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_wrapped),
         cmocka_unit_test(test_denied_by_policy),
         cmocka_unit_test(test_error_is_not_shown),
         cmocka_unit_test(test_read),

@@ -1,4 +1,4 @@
-/* Audit devices on a whole core: enabling, entries of real requests, disabling, a restart, devices that fail. */
+/* Audit devices on a whole core: enabling, entries of requests, disabling, a restart, failing devices. */
 #include "base/fault.h"
 #include "rig.h"
 

@@ -1,5 +1,4 @@
 #include "../base/check.h"
-
 #include "base/mutex.h"
 #include "core/lru.h"
 
@@ -17,10 +16,14 @@ static bytes text(const char *s)
 static void assert_cached_at(struct lru *l, const char *path, const char *want, const char *file, int line)
 {
     struct lru_entry *e = lru_get(l, str_from_cstr(path));
-    bool ok = !want ? !e : e && (want[0] == '-' ? !e->value.p : e->value.p && str_eq(str_from_bytes(e->value), str_from_cstr(want)));
+    bool ok =
+        !want ? !e
+              : e && (want[0] == '-' ? !e->value.p
+                                     : e->value.p && str_eq(str_from_bytes(e->value), str_from_cstr(want)));
 
     if (!ok) {
-        print_error("%s:%d: %s is cached as something else than %s\n", file, line, path, want ? want : "nothing");
+        print_error("%s:%d: %s is cached as something else than %s\n", file, line, path,
+                    want ? want : "nothing");
         fail();
     }
     lru_entry_unref(e);
@@ -101,7 +104,8 @@ static void bounds(void **state)
 
     assert_in_range(s.bytes, SHARDS * 32 * 1024, SHARDS * 64 * 1024);
     assert_true(s.bytes >= s.entries * (5000 + ENTRY_BYTES));
-    lru_put(l, STR("999"), (bytes){big, 20000}, true); /* more than a quarter of its shard: not kept, and the old one is gone */
+    lru_put(l, STR("999"), (bytes){big, 20000},
+            true); /* more than a quarter of its shard: not kept, and the old one is gone */
     assert_cached(l, "999", NULL);
     lru_free(l);
     arena_free(a);
@@ -247,7 +251,7 @@ static void never_older(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(puts_and_gets), cmocka_unit_test(fill_rule),       cmocka_unit_test(bounds),
+        cmocka_unit_test(puts_and_gets),   cmocka_unit_test(fill_rule),       cmocka_unit_test(bounds),
         cmocka_unit_test(last_used_stays), cmocka_unit_test(decoded_objects), cmocka_unit_test(never_older),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

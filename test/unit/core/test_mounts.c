@@ -1,17 +1,18 @@
-#include "harness.h"
-
 #include "core/active_private.h"
 #include "core/stored.h"
+#include "harness.h"
 
 /* ---- finding ---- */
 
 static void finds(void **state)
 {
     (void)state;
-    static const struct mount mounts[] = { /* sorted */
-        {.path = STR("a/")},       {.path = STR("a/b/c/")}, {.path = STR("a/b0/")},      {.path = STR("a0/")},
-        {.path = STR("auth/b/")},  {.path = STR("sec/")},   {.path = STR("secret-2/")},  {.path = STR("secret/")},
-        {.path = STR("secrets/")}, {.path = STR("\xc3\xa9/")},
+    static const struct mount mounts[] = {
+        /* sorted */
+        {.path = STR("a/")},        {.path = STR("a/b/c/")},  {.path = STR("a/b0/")},
+        {.path = STR("a0/")},       {.path = STR("auth/b/")}, {.path = STR("sec/")},
+        {.path = STR("secret-2/")}, {.path = STR("secret/")}, {.path = STR("secrets/")},
+        {.path = STR("\xc3\xa9/")},
     };
     static const struct {
         const char *path, *mount;
@@ -60,8 +61,9 @@ static void finds(void **state)
 
 /* ---- stored forms ---- */
 
-#define TABLE        "{\"type\":\"mounts\",\"entries\":[]}\n"
-#define GZIP_HEX     "1f8b0800000000000203ab562aa92c4855b252cacd2fcd2b2956d2514acd2b29ca4c2d56b28a8eade50200565328b41f000000"
+#define TABLE "{\"type\":\"mounts\",\"entries\":[]}\n"
+#define GZIP_HEX                                                                                             \
+    "1f8b0800000000000203ab562aa92c4855b252cacd2fcd2b2956d2514acd2b29ca4c2d56b28a8eade50200565328b41f000000"
 #define SNAPPY_HEAD  "ff060000 734e61507059" /* the stream's name */
 #define SNAPPY_CLEAR "01230000 db11a92d 7b2274797065223a226d6f756e7473222c22656e7472696573223a5b5d7d0a"
 #define SNAPPY_SHORT "000d0000 acd1f6b4 100c616263642e0400" /* abcdabcdabcdabcd, compressed */
@@ -92,7 +94,8 @@ static void unpacks(void **state)
         {"53" SNAPPY_HEAD, ""},
         {"53" SNAPPY_HEAD SNAPPY_CLEAR, TABLE},
         {"53" SNAPPY_HEAD SNAPPY_SHORT, "abcdabcdabcdabcd"},
-        {"53" SNAPPY_HEAD SNAPPY_SHORT "fe030000 000000" "80010000 ff" SNAPPY_HEAD SNAPPY_SHORT, /* padding; a chunk that may be skipped */
+        {"53" SNAPPY_HEAD SNAPPY_SHORT "fe030000 000000"
+         "80010000 ff" SNAPPY_HEAD SNAPPY_SHORT, /* padding; a chunk that may be skipped */
          "abcdabcdabcdabcdabcdabcdabcdabcd"},
     };
     struct arena *a = arena_new(0);
@@ -125,8 +128,8 @@ static void refuses_damaged_forms(void **state)
         "53" SNAPPY_HEAD "01050000 db11a92d 7b",                 /* another checksum */
         "53" SNAPPY_HEAD "000d0000 acd1f6b4 100c616263642e0500", /* copies from before the beginning */
         "53" SNAPPY_HEAD "000d0000 acd1f6b4 ffffffff0f616263 64",
-        "53" SNAPPY_HEAD "02010000 00",   /* a chunk that may not be skipped */
-        "53 ff060000 734e61507000",       /* another name */
+        "53" SNAPPY_HEAD "02010000 00", /* a chunk that may not be skipped */
+        "53 ff060000 734e61507000",     /* another name */
         "53 ff050000 734e615070",
     };
     struct arena *a = arena_new(0);
@@ -135,7 +138,8 @@ static void refuses_damaged_forms(void **state)
     for (size_t i = 0; i < COUNT_OF(damaged); i++)
         assert_error(stored_unpack(a, STR("core/auth"), unhex(a, damaged[i]), &clear), ERR_INTERNAL,
                      "the stored entry core/auth cannot be decompressed");
-    for (size_t bit = 8 * 11; bit < 8 * gz.n; bit++) { /* after the header: all of it is under the checksum, or is it */
+    for (size_t bit = 8 * 11; bit < 8 * gz.n;
+         bit++) { /* after the header: all of it is under the checksum, or is it */
         uint8_t *p = arena_copy(a, gz.p, gz.n);
 
         p[bit / 8] ^= (uint8_t)(1 << bit % 8);
@@ -182,7 +186,8 @@ static struct error *put_plain(struct request *rq, struct response *rs)
     str path = str_from_cstr(path_and_text[0]);
 
     (void)rs;
-    return path_and_text[1] ? view_put(&core, path, bytes_from_str(str_from_cstr(path_and_text[1]))) : view_delete(&core, path);
+    return path_and_text[1] ? view_put(&core, path, bytes_from_str(str_from_cstr(path_and_text[1])))
+                            : view_delete(&core, path);
 }
 
 /* path below core/; value NULL: deletes */
@@ -230,13 +235,19 @@ static const struct json *entry_at(const struct json *table, const char *path)
     return NULL;
 }
 
-#define UUID        "11111111-2222-3333-4444-555555555555"
-#define KEPT        "\"table\":\"mounts\",\"path\":\"plain/\",\"type\":\"generic\",\"description\":\"<old>\",\"uuid\":\"" UUID "\","
+#define UUID "11111111-2222-3333-4444-555555555555"
+#define KEPT                                                                                                 \
+    "\"table\":\"mounts\",\"path\":\"plain/"                                                                 \
+    "\",\"type\":\"generic\",\"description\":\"<old>\",\"uuid\":\"" UUID "\","
 #define KEPT_CONFIG "{\"max_lease_ttl\":7200000000000,\"later\":{\"n\":1.50}}"
-#define FOREIGN                                                                                                                          \
-    "{\"table\":\"mounts\",\"path\":\"far/away/\",\"type\":\"galaxy\",\"description\":\"\",\"uuid\":\"x\",\"accessor\":\"galaxy_1\","     \
-    "\"backend_aware_uuid\":\"y\",\"config\":{},\"options\":null,\"local\":false,\"seal_wrap\":false,\"namespace_id\":\"root\",\"f\":1e3}"
-#define STORED "{\"type\":\"mounts\",\"future\":[1.10],\"entries\":[{" KEPT "\"config\":" KEPT_CONFIG ",\"options\":{\"o\":\"p\"}}," FOREIGN "]}"
+#define FOREIGN                                                                                              \
+    "{\"table\":\"mounts\",\"path\":\"far/away/"                                                             \
+    "\",\"type\":\"galaxy\",\"description\":\"\",\"uuid\":\"x\",\"accessor\":\"galaxy_1\","                  \
+    "\"backend_aware_uuid\":\"y\",\"config\":{},\"options\":null,\"local\":false,\"seal_wrap\":false,"       \
+    "\"namespace_id\":\"root\",\"f\":1e3}"
+#define STORED                                                                                               \
+    "{\"type\":\"mounts\",\"future\":[1.10],\"entries\":[{" KEPT "\"config\":" KEPT_CONFIG                   \
+    ",\"options\":{\"o\":\"p\"}}," FOREIGN "]}"
 
 /* A table as another server may have written it: plain, with fields and a type that are not known here. */
 static void keeps_what_it_does_not_know(void **state)
@@ -269,7 +280,8 @@ static void keeps_what_it_does_not_know(void **state)
     assert_str(json_get_str(kept, STR("type")), "generic");
     assert_str(json_get_str(kept, STR("description")), "<old>");
     assert_str(json_get_str(kept, STR("uuid")), UUID);
-    assert_str(json_text(h.arena, json_get(kept, STR("config"))), "{\"later\":{\"n\":1.50},\"max_lease_ttl\":7200000000000}");
+    assert_str(json_text(h.arena, json_get(kept, STR("config"))),
+               "{\"later\":{\"n\":1.50},\"max_lease_ttl\":7200000000000}");
     assert_str(json_text(h.arena, json_get(kept, STR("options"))), "{\"o\":\"p\"}");
     assert_true(str_starts(json_get_str(kept, STR("accessor")), STR("generic_"))); /* was missing */
     assert_str(json_get_str(kept, STR("namespace_id")), "root");
@@ -292,9 +304,11 @@ static void refuses_tables(void **state)
         const char *error;
     } bad[] = {
         {"mounts/" UUID, "{}", "mounts",
-         "core/mounts is kept as one entry per mount, as newer OpenBao does: this store cannot be opened without losing its mounts"},
+         "core/mounts is kept as one entry per mount, as newer OpenBao does: this store cannot be opened "
+         "without losing its mounts"},
         {"local-auth/" UUID, "{}", "local-auth",
-         "core/local-auth is kept as one entry per mount, as newer OpenBao does: this store cannot be opened without losing its mounts"},
+         "core/local-auth is kept as one entry per mount, as newer OpenBao does: this store cannot be opened "
+         "without losing its mounts"},
         {"mounts", "G\x1f\x8b", NULL, "the stored entry core/mounts cannot be decompressed"},
         {"auth", "[]", NULL, "the stored entry core/auth is no table"},
         {"auth", "{\"entries\":", NULL, "the stored entry core/auth is not valid JSON"},
@@ -312,7 +326,10 @@ static void refuses_tables(void **state)
 
         core_seal(h.core);
         assert_ok(storage_get(h.storage, h.arena, touched, &before));
-        assert_str(harness_must(&h, 500, OP_UPDATE, "sys/unseal", arena_fmt(h.arena, "{\"key\":\"%.*s\"}", PSTR(h.key)).p).error, bad[i].error);
+        assert_str(harness_must(&h, 500, OP_UPDATE, "sys/unseal",
+                                arena_fmt(h.arena, "{\"key\":\"%.*s\"}", PSTR(h.key)).p)
+                       .error,
+                   bad[i].error);
         assert_int_equal(core_state(h.core), CORE_SEALED);
         assert_ok(storage_get(h.storage, h.arena, touched, &after));
         assert_int_equal(!before.p, bad[i].without != NULL);

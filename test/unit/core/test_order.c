@@ -1,10 +1,12 @@
 /* One order of things: clients that count, write pairs and move entries about, while groups fail, cached entries go missing and
  * versions seem to change. Nothing acknowledged is lost, nothing unacknowledged is seen, no read is torn, the audit is whole. */
 #include "base/fault.h"
+#include "base/log.h"
 #include "counting.h"
 #include "harness.h"
 #include "watched.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,7 +19,15 @@
 #define SLOW 0
 #endif
 
-enum { CLIENTS = 64, CALLS = SLOW ? 30 : 120, COUNTERS = 8, PAIRS = 32, MOVERS = 6, MOUNTS = 16, N_MAX = CLIENTS * CALLS };
+enum {
+    CLIENTS = 64,
+    CALLS = SLOW ? 60 : 120,
+    COUNTERS = 8,
+    PAIRS = 32,
+    MOVERS = 6,
+    MOUNTS = 16,
+    N_MAX = CLIENTS * CALLS
+};
 
 struct counter {
     _Atomic(int64_t) acknowledged_max, acknowledged;
@@ -43,10 +53,10 @@ struct client {
     unsigned calls;
 };
 
-#define WRONG(c, ...)                                                                                                            \
-    do {                                                                                                                         \
-        if (atomic_fetch_add(&(c)->t->wrong, 1) < 5)                                                                             \
-            print_error(__VA_ARGS__);                                                                                            \
+#define WRONG(c, ...)                                                                                        \
+    do {                                                                                                     \
+        if (atomic_fetch_add(&(c)->t->wrong, 1) < 5)                                                         \
+            print_error(__VA_ARGS__);                                                                        \
     } while (0)
 
 static unsigned draw(struct client *c, unsigned below)
@@ -169,8 +179,8 @@ static void list(struct client *c)
 static void client_main(void *arg)
 {
     struct client *c = arg;
-    static void (*const acts[])(struct client *c) = {add,        add,       add,  add,  read_counter, read_counter,
-                                                     write_pair, read_pair, read_pair, move, list};
+    static void (*const acts[])(struct client * c) = {
+        add, add, add, add, read_counter, read_counter, write_pair, read_pair, read_pair, move, list};
 
     for (c->calls = 0; c->calls < CALLS; c->calls++) {
         acts[draw(c, COUNT_OF(acts))](c);
@@ -183,7 +193,8 @@ static void run_clients(struct trial *t)
     struct client *clients = calloc(CLIENTS, sizeof(*clients));
 
     for (unsigned i = 0; i < CLIENTS; i++) {
-        clients[i] = (struct client){.t = t, .number = i, .random = 0x9e3779b97f4a7c15 * (i + 1), .arena = arena_new(0)};
+        clients[i] = (struct client){
+            .t = t, .number = i, .random = 0x9e3779b97f4a7c15 * (i + 1), .arena = arena_new(0)};
         thread_start(&clients[i].thread, "client", client_main, &clients[i]);
     }
     for (unsigned i = 0; i < CLIENTS; i++) {
@@ -201,7 +212,8 @@ static void check_counters(struct trial *t)
     int64_t sum = 0;
 
     for (unsigned i = 0; i < COUNTERS; i++) {
-        struct answer answer = harness_must(&t->h, 200, OP_READ, arena_fmt(a, "m%u/counter/c%u", i, i).p, NULL);
+        struct answer answer =
+            harness_must(&t->h, 200, OP_READ, arena_fmt(a, "m%u/counter/c%u", i, i).p, NULL);
         int64_t n = json_get_int(answer_data(a, &answer), STR("n"));
 
         assert_int_equal(n, atomic_load(&t->counters[i].acknowledged));
@@ -283,7 +295,8 @@ static void set_up(struct trial *t)
         harness_mount(&t->h, arena_fmt(a, "m%u", i).p, "counting");
     for (unsigned i = 0; i < MOVERS; i++)
         harness_must(&t->h, 204, OP_UPDATE, arena_fmt(a, "m0/moving/x%u", i).p, NULL);
-    t->token = harness_token(&t->h, "all", "path \"+/*\" { capabilities = [\"create\", \"read\", \"update\", \"list\"] }");
+    t->token = harness_token(&t->h, "all",
+                             "path \"+/*\" { capabilities = [\"create\", \"read\", \"update\", \"list\"] }");
 }
 
 static void try_order(const char *type, bool blocking, bool is_small, const char *const *faults)
@@ -320,7 +333,8 @@ static void try_order(const char *type, bool blocking, bool is_small, const char
 }
 
 static const char *const failing[] = {"commit_group=1/5", "lru_miss=1/10", "version_changed=1/10", NULL};
-static const char *const full[] = {"commit_group=1/5", "lru_miss=1/10", "version_changed=1/10", "storage_full=1/10", NULL};
+static const char *const full[] = {"commit_group=1/5", "lru_miss=1/10", "version_changed=1/10",
+                                   "storage_full=1/10", NULL};
 static const char *const none[] = {NULL};
 
 static void inmem(void **state)
@@ -347,10 +361,67 @@ static void sqlite(void **state)
     try_order("sqlite", true, true, failing);
 }
 
+/* ---- seal ---- */
+
+struct tally {
+    struct mutex mutex;
+    struct cond changed;
+    unsigned answered, sealed, other; /* lock: mutex */
+};
+
+static void count_answer(const struct answer *answer, void *arg)
+{
+    struct tally *t = arg;
+
+    mutex_lock(&t->mutex);
+    t->answered++;
+    t->sealed += answer->status == 503;
+    t->other += answer->status != 503 && answer->status != 200;
+    cond_signal(&t->changed);
+    mutex_unlock(&t->mutex);
+}
+
+/* A seal while groups fail: what waits to be tried again is answered too. */
+static void sealed_while_groups_fail(void **state)
+{
+    enum { ROUNDS = 30, WRITES = 200, PATIENCE_S = 30 };
+    static const struct engine *const engines[] = {&counting_engine, NULL};
+    struct tally t = {0};
+    struct harness h;
+
+    (void)state;
+    mutex_init(&t.mutex);
+    cond_init(&t.changed);
+    harness_start(&h, &(struct harness_options){.engines = engines});
+    harness_mount(&h, "m", "counting");
+    assert_true(fault_set(STR("commit_group=1/2")));
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        bool in_time = true;
+
+        for (unsigned i = 0; i < WRITES; i++)
+            harness_send(&h, OP_UPDATE, "m/counter/c", h.root, "{\"id\":\"x\"}", count_answer, &t);
+        core_seal(h.core);
+        mutex_lock(&t.mutex);
+        while (t.answered < round * WRITES && in_time)
+            in_time = cond_wait_ns(&t.changed, &t.mutex, PATIENCE_S * NS_PER_S);
+        assert_int_equal(t.answered, round * WRITES);
+        mutex_unlock(&t.mutex);
+        harness_unseal(&h);
+    }
+    fault_clear();
+    assert_int_equal(t.other, 0);
+    assert_true(t.sealed > 0);
+    harness_stop(&h);
+    cond_done(&t.changed);
+    mutex_done(&t.mutex);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(inmem), cmocka_unit_test(inmem_as_if_blocking),
-                                       cmocka_unit_test(inmem_without_faults), cmocka_unit_test(sqlite)};
+                                       cmocka_unit_test(inmem_without_faults), cmocka_unit_test(sqlite),
+                                       cmocka_unit_test(sealed_while_groups_fail)};
 
+    log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC)); /* each failed commit is logged */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

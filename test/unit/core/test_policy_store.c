@@ -1,4 +1,4 @@
-/* Policies on a whole core: names, texts, the built-in ones, and that a change counts from the next request on. */
+/* Policies on a whole core: names, texts, the built-in ones; a change counts from the next request on. */
 #include "base/fault.h"
 #include "rig.h"
 

@@ -121,6 +121,21 @@ static void test_match(void **state)
     route_table_free(t);
 }
 
+/* {name...} with a required field takes at least one byte. */
+static void test_required_rest(void **state)
+{
+    static const struct field need[] = {{"path", FT_STRING, FIELD_PATH | FIELD_REQUIRED, "p"}, {0}};
+    static const struct route strict[] = {{"a/{path...}", need, READ}, {0}};
+    static const struct route *const all[] = {strict};
+    struct route_table *t = route_table_new(all, 1);
+    str params[REQUEST_PARAMS_MAX];
+
+    (void)state;
+    assert_null(route_match(t, STR("a/"), params));
+    assert_ptr_equal(route_match(t, STR("a/x"), params), strict);
+    route_table_free(t);
+}
+
 static void test_conflicts(void **state)
 {
     static const struct route twice[] = {
@@ -215,10 +230,8 @@ static void test_openapi(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_match),
-        cmocka_unit_test(test_conflicts),
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(test_openapi),
+        cmocka_unit_test(test_match), cmocka_unit_test(test_required_rest), cmocka_unit_test(test_conflicts),
+        cmocka_unit_test(test_help),  cmocka_unit_test(test_openapi),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,13 @@
-#include "harness.h"
-
 #include "core/seal.h"
 #include "crypto/crypto.h"
 #include "crypto/shares.h"
+#include "harness.h"
 
 #define UNSEAL_HEX "404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f"
 #define ROOT_HEX   "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f"
-#define MAC_ERROR  "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: message authentication failed"
+#define MAC_ERROR                                                                                            \
+    "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: message "             \
+    "authentication failed"
 
 static void put(struct storage *s, const char *path, bytes value)
 {
@@ -47,7 +48,8 @@ static void config_rules(void **state)
         struct error *e = seal_config_check(a, rules[i].shares, rules[i].threshold);
 
         if (rules[i].error)
-            assert_error(e, ERR_BAD_REQUEST, arena_fmt(a, "invalid seal configuration: %s", rules[i].error).p);
+            assert_error(e, ERR_BAD_REQUEST,
+                         arena_fmt(a, "invalid seal configuration: %s", rules[i].error).p);
         else
             assert_ok(e);
     }
@@ -62,7 +64,8 @@ static void config_stored(void **state)
     } bad[] = {
         {"{", "core/seal-config is not valid JSON"},
         {"[]", "core/seal-config: invalid seal configuration: shares must be at least one"},
-        {"{\"type\":\"shamir\",\"secret_shares\":5}", "core/seal-config: invalid seal configuration: threshold must be at least one"},
+        {"{\"type\":\"shamir\",\"secret_shares\":5}",
+         "core/seal-config: invalid seal configuration: threshold must be at least one"},
         {"{\"type\":\"awskms\",\"secret_shares\":1,\"secret_threshold\":1}",
          "the store is sealed with \"awskms\", which this configuration does not name"},
     };
@@ -86,19 +89,20 @@ static void config_stored(void **state)
     assert_true(c.has_blob);
     assert_int_equal(c.shares, 5);
     assert_int_equal(c.threshold, 3);
-    put_text(s, "core/seal-config", "{\"type\":\"shamir\",\"secret_shares\":4,\"secret_threshold\":2,\"nonce\":\"abc\",\"new\":{}}");
+    put_text(s, "core/seal-config",
+             "{\"type\":\"shamir\",\"secret_shares\":4,\"secret_threshold\":2,\"nonce\":\"abc\",\"new\":{}}");
     assert_ok(seal_config_load(s, a, &c, &exists));
     assert_string_equal(c.nonce, "abc");
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         put_text(s, "core/seal-config", bad[i].text);
         struct error *e = seal_config_load(s, a, &c, &exists);
 
-        assert_non_null(e);
-        assert_str(e->text, bad[i].error);
+        assert_error(e, ERR_INTERNAL, bad[i].error);
         assert_false(exists);
     }
     put(s, "core/seal-config", (bytes){0});
-    assert_error(seal_config_load(s, a, &c, &exists), ERR_INTERNAL, "the store has a keyring but no core/seal-config");
+    assert_error(seal_config_load(s, a, &c, &exists), ERR_INTERNAL,
+                 "the store has a keyring but no core/seal-config");
     storage_close(s);
     arena_free(a);
 }
@@ -127,7 +131,8 @@ static void blob(void **state)
     (void)state;
     struct arena *a = arena_new(0);
     struct storage *s = harness_storage_open(a, "inmem", (char[32]){0});
-    bytes unseal_key = unhex(a, UNSEAL_HEX), root = unhex(a, ROOT_HEX), got, b = seal_blob_make(a, rng_system(), unseal_key, root);
+    bytes unseal_key = unhex(a, UNSEAL_HEX), root = unhex(a, ROOT_HEX), got,
+          b = seal_blob_make(a, rng_system(), unseal_key, root);
 
     assert_int_equal(b.n, 80);
     assert_memory_equal(b.p, "\x0a\x4c", 2);           /* ciphertext of 76 bytes */
@@ -136,13 +141,15 @@ static void blob(void **state)
     assert_true(secret_equal(got, root));
     assert_ok(root_key(s, a, (bytes){b.p, b.n - 2}, unseal_key, &got)); /* without key_info, as older ones */
     assert_true(secret_equal(got, root));
-    bytes other_fields = unhex(a, "1000 19 0000000000000000 25 00000000 3202 6162"); /* fields of every wire type before it */
+    bytes other_fields =
+        unhex(a, "1000 19 0000000000000000 25 00000000 3202 6162"); /* fields of every wire type before it */
 
     assert_ok(root_key(s, a, concat(a, other_fields, b), unseal_key, &got));
     assert_true(secret_equal(got, root));
     assert_error(root_key(s, a, b, root, &got), ERR_BAD_REQUEST, MAC_ERROR);
-    assert_error(root_key(s, a, b, (bytes){root.p, 31}, &got), ERR_BAD_REQUEST,
-                 "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: wrong key length");
+    assert_error(
+        root_key(s, a, b, (bytes){root.p, 31}, &got), ERR_BAD_REQUEST,
+        "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: wrong key length");
     for (size_t n = 0; n < b.n; n++) { /* cut off anywhere; and any bit of it flipped */
         struct error *e = root_key(s, a, (bytes){b.p, n}, unseal_key, &got);
 
@@ -155,14 +162,16 @@ static void blob(void **state)
         struct error *e = root_key(s, a, (bytes){damaged, b.n}, unseal_key, &got);
 
         assert_non_null(e);
-        assert_true(str_eq(e->text, STR(MAC_ERROR)) || str_eq(e->text, STR("core/hsm/barrier-unseal-keys is damaged")));
+        assert_true(str_eq(e->text, STR(MAC_ERROR)) ||
+                    str_eq(e->text, STR("core/hsm/barrier-unseal-keys is damaged")));
     }
     put(s, "core/hsm/barrier-unseal-keys", (bytes){0});
     struct secret *key;
 
     assert_error(seal_root_key(s, a, &(struct seal_config){.has_blob = true}, unseal_key, &key), ERR_INTERNAL,
                  "core/hsm/barrier-unseal-keys is gone");
-    assert_ok(seal_root_key(s, a, &(struct seal_config){0}, unseal_key, &key)); /* the old form: the shares give it */
+    assert_ok(seal_root_key(s, a, &(struct seal_config){0}, unseal_key,
+                            &key)); /* the old form: the shares give it */
     assert_true(secret_equal(secret_reveal(key), unseal_key));
     secret_free(key);
     storage_close(s);
@@ -228,7 +237,8 @@ static void progress(void **state)
 
 static struct answer unseal(struct harness *h, str key, int status)
 {
-    return harness_must(h, status, OP_UPDATE, "sys/unseal", arena_fmt(h->arena, "{\"key\":\"%.*s\"}", PSTR(key)).p);
+    return harness_must(h, status, OP_UPDATE, "sys/unseal",
+                        arena_fmt(h->arena, "{\"key\":\"%.*s\"}", PSTR(key)).p);
 }
 
 static void expect(struct harness *h, struct answer a, bool sealed, int64_t n, bool has_nonce)
@@ -254,20 +264,25 @@ static void unsealing(void **state)
 
     harness_start(&h, &(struct harness_options){.stays_sealed = true});
     assert_str(unseal(&h, STR(UNSEAL_HEX), 400).error, "Vault is not initialized");
-    struct answer a = harness_must(&h, 200, OP_UPDATE, "sys/init", "{\"secret_shares\":3,\"secret_threshold\":2}");
+    struct answer a =
+        harness_must(&h, 200, OP_UPDATE, "sys/init", "{\"secret_shares\":3,\"secret_threshold\":2}");
     const struct json *keys = answer_data(h.arena, &a);
-    str one = share_of(&h, keys, "keys", 0), two = share_of(&h, keys, "keys_base64", 1), three = share_of(&h, keys, "keys", 2);
+    str one = share_of(&h, keys, "keys", 0), two = share_of(&h, keys, "keys_base64", 1),
+        three = share_of(&h, keys, "keys", 2);
 
-    assert_str(harness_must(&h, 400, OP_UPDATE, "sys/init", "{\"secret_shares\":1,\"secret_threshold\":1}").error,
-               "Vault is already initialized");
+    assert_str(
+        harness_must(&h, 400, OP_UPDATE, "sys/init", "{\"secret_shares\":1,\"secret_threshold\":1}").error,
+        "Vault is already initialized");
     expect(&h, unseal(&h, one, 200), true, 1, true);
     expect(&h, unseal(&h, one, 200), true, 1, true); /* again: not counted */
     expect(&h, harness_must(&h, 200, OP_UPDATE, "sys/unseal", "{\"reset\":true}"), true, 0, false);
     expect(&h, unseal(&h, one, 200), true, 1, true);
-    str wrong = arena_fmt(h.arena, "%.*s%02x", (int)one.n - 2, three.p, three.p[three.n - 1] == '5' ? 7 : 5); /* another x */
+    str wrong = arena_fmt(h.arena, "%.*s%02x", (int)one.n - 2, three.p,
+                          three.p[three.n - 1] == '5' ? 7 : 5); /* another x */
 
     assert_str(unseal(&h, wrong, 400).error, MAC_ERROR);
-    expect(&h, harness_must(&h, 200, OP_READ, "sys/seal-status", NULL), true, 0, false); /* all are asked for anew */
+    expect(&h, harness_must(&h, 200, OP_READ, "sys/seal-status", NULL), true, 0,
+           false); /* all are asked for anew */
     expect(&h, unseal(&h, three, 200), true, 1, true);
     assert_non_null(unseal(&h, STR("0102030405060708090a0b0c0d0e0f10"), 400).error.p); /* another length */
     expect(&h, unseal(&h, two, 200), true, 1, true);
@@ -287,7 +302,8 @@ static void bad_keys(void **state)
         {"{\"key\":\"\"}", "'key' must be specified in request body as JSON, or 'reset' set to true"},
         {"{\"key\":\"%\"}", "'key' must be a valid hex or base64 string"},
         {"{\"key\":\"AAEC\"}", "invalid key: key is shorter than minimum 16 bytes"},
-        {"{\"key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}", "invalid key: key is longer than maximum 33 bytes"},
+        {"{\"key\":\"////////////////////////////////////////////////\"}",
+         "invalid key: key is longer than maximum 33 bytes"},
         {"{\"key\":7}", "json: cannot unmarshal number into Go struct field .key of type string"},
     };
     struct harness h;
@@ -316,7 +332,7 @@ static void damaged_settings(void **state)
     again.key = key;
     again.root = root;
     assert_int_equal(core_state(again.core), CORE_SEALED);
-    assert_str(unseal(&again, key, 400).error, "core/seal-config is not valid JSON");
+    assert_str(unseal(&again, key, 500).error, "core/seal-config is not valid JSON");
     put(s, "core/seal-config", seal_config_text(a, 1, 1));
     harness_unseal(&again);
     harness_must(&again, 200, OP_READ, "auth/token/lookup-self", NULL);
@@ -335,14 +351,10 @@ static int prepare(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(config_rules),
-        cmocka_unit_test(config_stored),
-        cmocka_unit_test(blob),
-        cmocka_unit_test(blob_of_something_else),
-        cmocka_unit_test(progress),
-        cmocka_unit_test(unsealing),
-        cmocka_unit_test(bad_keys),
-        cmocka_unit_test(damaged_settings),
+        cmocka_unit_test(config_rules), cmocka_unit_test(config_stored),
+        cmocka_unit_test(blob),         cmocka_unit_test(blob_of_something_else),
+        cmocka_unit_test(progress),     cmocka_unit_test(unsealing),
+        cmocka_unit_test(bad_keys),     cmocka_unit_test(damaged_settings),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);
 }

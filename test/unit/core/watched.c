@@ -86,7 +86,8 @@ static struct error *watched_get(struct storage *s, struct arena *a, str path, b
     return NULL;
 }
 
-static struct error *watched_list(struct storage *s, struct arena *a, str prefix, str **ret_names, size_t *ret_n)
+static struct error *watched_list(struct storage *s, struct arena *a, str prefix, str **ret_names,
+                                  size_t *ret_n)
 {
     struct watched *w = of(s);
 
@@ -105,8 +106,11 @@ static void watched_close(struct storage *s)
     free(w);
 }
 
-static const struct storage_ops watched_ops = {
-    .type = "watched", .close = watched_close, .get = watched_get, .list = watched_list, .commit = watched_commit};
+static const struct storage_ops watched_ops = {.type = "watched",
+                                               .close = watched_close,
+                                               .get = watched_get,
+                                               .list = watched_list,
+                                               .commit = watched_commit};
 
 struct storage *watched_new(struct storage *inner, bool blocking)
 {

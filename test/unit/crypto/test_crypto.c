@@ -81,6 +81,16 @@ static void aead_vectors(void **state)
             assert_true(aead_open(opened, k, nonce.p, aad, sealed));
             assert_memory_equal(opened, plain.p, plain.n);
         }
+        bytes key = unhex(a, gcm_cases[i].key);
+        memset(out, 0, sizeof(out));
+        memset(opened, 0, sizeof(opened));
+        aead_seal_once(out, key, nonce.p, aad, plain);
+        assert_memory_equal(out, sealed.p, sealed.n);
+        assert_true(aead_open_once(opened, key, nonce.p, aad, sealed));
+        assert_memory_equal(opened, plain.p, plain.n);
+        out[sealed.n - 1] ^= 1;
+        assert_false(aead_open_once(opened, key, nonce.p, aad, (bytes){out, sealed.n}));
+        assert_false(aead_open_once(opened, key, nonce.p, aad, (bytes){out, AEAD_TAG_BYTES - 1}));
         aead_key_free(k);
     }
     aead_key_free(NULL);

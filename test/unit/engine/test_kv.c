@@ -85,7 +85,7 @@ static void test_refused(void **state)
                "1 error occurred:\n\t* failed to write: key contains invalid UTF-8 characters\n\n");
     assert_int_equal(rig_call(&r, OP_PATCH, "k/a", r.root, "{\"a\":1}").status, 405);
     assert_int_equal(
-        rig_call(&r, OP_UPDATE, "sys/mounts/k2", r.root, "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}")
+        rig_call(&r, OP_UPDATE, "sys/mounts/k2", r.root, "{\"type\":\"kv\",\"options\":{\"version\":\"3\"}}")
             .status,
         400);
     rig_must(&r, 403, OP_READ, "k/a", (str){0}, NULL);
