@@ -6,6 +6,7 @@
 #include "audit/audit_devices.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/mutex.h"
 
 #include <arpa/inet.h>
 #include <ftw.h>
@@ -301,6 +302,41 @@ static void test_close_while_late(void **state)
     close(listener);
 }
 
+enum { CALLERS = 4, CALLS = 100 };
+
+static void call_often(void *arg)
+{
+    struct arena *a = arena_new(0);
+    bytes v[] = {{(const uint8_t *)"one\n", 4}, {(const uint8_t *)"two\n", 4}};
+
+    for (int i = 0; i < CALLS; i++)
+        if (audit_socket.write(arg, a, v, 2))
+            abort();
+    arena_free(a);
+}
+
+/* Calls from many threads arrive whole, one after the other. */
+static void test_many_callers(void **state)
+{
+    int port = 0, listener = inet_peer(SOCK_STREAM, &port), peer;
+    void *d = opened("tcp", address_of(port), "10s");
+    struct thread threads[CALLERS];
+
+    (void)state;
+    for (size_t i = 0; i < CALLERS; i++)
+        thread_start(&threads[i], "caller", call_often, d);
+    peer = taken(listener);
+    str all = received(peer, CALLERS * CALLS * 8);
+
+    for (size_t i = 0; i < CALLERS; i++)
+        thread_join(&threads[i]);
+    for (size_t i = 0; i < all.n; i += 8)
+        assert_true(str_eq(str_slice(all, i, i + 8), STR("one\ntwo\n")));
+    audit_socket.close(d);
+    close(peer);
+    close(listener);
+}
+
 /* A name is looked up, on the peer's own thread. */
 static void test_host_name(void **state)
 {
@@ -415,11 +451,12 @@ static void test_syslog_restart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_options),      cmocka_unit_test(test_undialable),
-        cmocka_unit_test(test_networks),     cmocka_unit_test(test_lost_peer),
-        cmocka_unit_test(test_stalled_peer), cmocka_unit_test(test_close_while_late),
-        cmocka_unit_test(test_host_name),    cmocka_unit_test(test_injected_fault),
-        cmocka_unit_test(test_syslog),       cmocka_unit_test(test_syslog_restart),
+        cmocka_unit_test(test_options),        cmocka_unit_test(test_undialable),
+        cmocka_unit_test(test_networks),       cmocka_unit_test(test_lost_peer),
+        cmocka_unit_test(test_stalled_peer),   cmocka_unit_test(test_close_while_late),
+        cmocka_unit_test(test_host_name),      cmocka_unit_test(test_many_callers),
+        cmocka_unit_test(test_injected_fault), cmocka_unit_test(test_syslog),
+        cmocka_unit_test(test_syslog_restart),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

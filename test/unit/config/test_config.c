@@ -542,6 +542,41 @@ static void test_bad_files(void **state)
     place_remove(&p, (const char *const[]){"big.hcl", "open.hcl", NULL});
 }
 
+static void test_lockout(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(0);
+    struct config *c = parse(a, "user_lockout \"all\" { lockout_threshold = \"4\" lockout_duration = \"10m\" "
+                                "disable_lockout = true }\n"
+                                "user_lockout \"Userpass\" { lockout_threshold = 25 lockout_counter_reset = "
+                                "\"20m\" disable_lockout = false }");
+    static const struct {
+        const char *type;
+        int threshold, duration_min, reset_min;
+        bool disabled;
+    } rows[] = {{"userpass", 25, 10, 20, false}, {"ldap", 4, 10, 15, true}, {"approle", 4, 10, 15, true}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct config_lockout l = config_lockout_of(c, str_from_cstr(rows[i].type));
+        assert_int_equal(l.threshold, rows[i].threshold);
+        assert_int_equal(l.duration_ns, rows[i].duration_min * 60 * NS_PER_S);
+        assert_int_equal(l.counter_reset_ns, rows[i].reset_min * 60 * NS_PER_S);
+        assert_int_equal(l.disabled, rows[i].disabled);
+    }
+    struct config_lockout l = config_lockout_of(config_defaults(a), STR("userpass"));
+    assert_int_equal(l.threshold, 5);
+    assert_int_equal(l.duration_ns, 15 * 60 * NS_PER_S);
+    assert_false(l.disabled);
+    static const char *const bad[] = {"user_lockout { lockout_threshold = 3 }", "user_lockout \"jwt\" {}",
+                                      "user_lockout \"all\" { lockout_threshold = -1 }",
+                                      "user_lockout \"all\" { lockout_duration = \"soon\" }"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        struct error *e = config_parse(a, STR("t.hcl"), str_from_cstr(bad[i]), &c);
+        assert_non_null(e);
+        assert_true(str_find(e->text, STR("error parsing 'user_lockout': ")) < e->text.n);
+    }
+    arena_free(a);
+}
+
 static void test_environment(void **state)
 {
     (void)state;
@@ -611,12 +646,12 @@ static void test_environment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_real_files),
-        cmocka_unit_test(test_full_hcl),    cmocka_unit_test(test_full_json),
-        cmocka_unit_test(test_values),      cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_errors),      cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_directory),   cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_defaults),  cmocka_unit_test(test_real_files),
+        cmocka_unit_test(test_full_hcl),  cmocka_unit_test(test_full_json),
+        cmocka_unit_test(test_values),    cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_errors),    cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_directory), cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_lockout),   cmocka_unit_test(test_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 #include "rig.h"
 
+#include "core/envelope.h"
 #include "crypto/crypto.h"
 #include "engine/engines.h"
 
@@ -32,7 +33,7 @@ static struct answer copy_answer(struct rig *r, const struct core_call *call)
 {
     const struct response *rs = &call->rs;
     struct answer a = {.status = rs->status                               ? rs->status
-                                 : rs->data || rs->auth || rs->n_warnings ? 200
+                                 : response_has_body(rs)                ? 200
                                                                           : 204};
 
     if (call->error) {
@@ -53,6 +54,14 @@ static struct answer copy_answer(struct rig *r, const struct core_call *call)
         a.auth->policies = policies;
         a.auth->metadata = rs->auth->metadata ? json_copy(r->arena, rs->auth->metadata) : NULL;
     }
+    if (rs->wrap_info) {
+        a.wrap_info = arena_copy(r->arena, rs->wrap_info, sizeof(*rs->wrap_info));
+        for (str **s = (str *[]){&a.wrap_info->token, &a.wrap_info->accessor, &a.wrap_info->creation_path,
+                                 &a.wrap_info->wrapped_accessor, NULL};
+             *s; s++)
+            **s = arena_str(r->arena, **s);
+    }
+    a.raw = arena_str(r->arena, str_from_bytes(rs->raw_body));
     a.warnings = ARENA_ARRAY(r->arena, str, rs->n_warnings);
     a.n_warnings = rs->n_warnings;
     for (size_t i = 0; i < rs->n_warnings; i++)
@@ -74,6 +83,8 @@ struct answer rig_call(struct rig *r, enum op op, const char *path, str token, c
     rq->path = op == OP_LIST && !str_ends(p, STR("/")) ? arena_join(arena, p, STR("/")) : p;
     rq->client_token = token;
     rq->peer.remote_address = STR("127.0.0.1");
+    rq->wrap_ttl_ns = r->wrap_ttl_ns;
+    rq->wrap_as_jwt = r->wrap_as_jwt;
     if (body)
         assert_ok(json_parse(arena, str_from_cstr(body), false, &rq->data));
     w->core = r->core;

@@ -15,6 +15,8 @@ struct rig {
     char folder[32]; /* of the storage, unless in memory */
     str root;        /* token */
     str key;         /* the one unseal key, hex */
+    int64_t wrap_ttl_ns; /* of the calls that follow */
+    bool wrap_as_jwt;
 };
 
 struct answer {
@@ -22,6 +24,8 @@ struct answer {
     str error;         /* empty: none */
     struct json *data; /* NULL: none */
     struct response_auth *auth;
+    struct wrap_info *wrap_info; /* NULL: not wrapped */
+    str raw;                     /* a body that is no envelope */
     str *warnings;
     size_t n_warnings;
     int64_t lease_duration_s;

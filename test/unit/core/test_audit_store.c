@@ -1,5 +1,7 @@
 /* Audit devices on a whole core: enabling, entries of requests, disabling, a restart, failing devices. */
 #include "base/fault.h"
+#include "core/active_private.h"
+#include "core/audit/audit_private.h"
 #include "rig.h"
 
 #include <stdlib.h>
@@ -144,12 +146,49 @@ static void test_failing_device(void **state)
 #endif
 }
 
+static size_t shown_headers(bool *ret_hmac)
+{
+    struct audit_set *s = active_audit_set(atomic_load(&r.core->active));
+    size_t n = s->n_headers;
+
+    *ret_hmac = n && s->headers[0].hmac;
+    audit_set_unref(s);
+    return n;
+}
+
+/* What is configured holds at once, for devices to come, and after a restart. */
+static void test_request_headers(void **state)
+{
+    bool hmac;
+    struct answer a;
+
+    (void)state;
+    assert_int_equal(shown_headers(&hmac), 0);
+    rig_must(&r, 204, OP_UPDATE, "sys/config/auditing/request-headers/X-One", r.root, "{\"hmac\":true}");
+    rig_must(&r, 204, OP_UPDATE, "sys/config/auditing/request-headers/x-two", r.root, NULL);
+    assert_int_equal(enable("sys/audit/f", path, "").status, 204);
+    assert_int_equal(shown_headers(&hmac), 2);
+    assert_true(hmac);
+    rig_restart(&r);
+    assert_int_equal(shown_headers(&hmac), 2);
+    assert_true(hmac);
+    rig_must(&r, 204, OP_UPDATE, "sys/config/auditing/request-headers/x-ONE", r.root, "{\"hmac\":false}");
+    rig_must(&r, 204, OP_DELETE, "sys/config/auditing/request-headers/X-TWO", r.root, NULL);
+    assert_int_equal(shown_headers(&hmac), 1);
+    assert_false(hmac);
+    a = rig_must(&r, 200, OP_READ, "sys/config/auditing/request-headers", r.root, NULL);
+    assert_str(json_text(r.arena, json_get(a.data, STR("headers"))), "{\"x-one\":{\"hmac\":false}}");
+    assert_str(rig_call(&r, OP_READ, "sys/config/auditing/request-headers/x-two", r.root, NULL).error,
+               "Could not find header in config");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_life, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hash_and_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_request_headers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failing_device, setup, teardown),
     };
 

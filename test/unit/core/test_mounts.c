@@ -303,12 +303,8 @@ static void refuses_tables(void **state)
         const char *without;      /* removed first */
         const char *error;
     } bad[] = {
-        {"mounts/" UUID, "{}", "mounts",
-         "core/mounts is kept as one entry per mount, as newer OpenBao does: this store cannot be opened "
-         "without losing its mounts"},
-        {"local-auth/" UUID, "{}", "local-auth",
-         "core/local-auth is kept as one entry per mount, as newer OpenBao does: this store cannot be opened "
-         "without losing its mounts"},
+        {"mounts/" UUID, "{}", "mounts", "core/mounts/" UUID " is no entry of a mount table"},
+        {"local-auth/" UUID, "[]", "local-auth", "core/local-auth/" UUID " is no entry of a mount table"},
         {"mounts", "G\x1f\x8b", NULL, "the stored entry core/mounts cannot be decompressed"},
         {"auth", "[]", NULL, "the stored entry core/auth is no table"},
         {"auth", "{\"entries\":", NULL, "the stored entry core/auth is not valid JSON"},
