@@ -38,20 +38,21 @@ struct error *barrier_keyring_record(struct barrier *b, struct arena *a, struct 
 /* Clear text of core/master: the root key as a key object. */
 struct error *barrier_root_key_object(struct barrier *b, struct arena *a, bytes *ret_json) MUST_USE;
 
-/* A change of the keyring takes two steps, since what writes it may be run again and may fail: it is made and its
- * record written (keyring_change_record), and only when that is durable the barrier takes it over. Between the two no
- * other change is made (txn_exclusive). */
+/* A change of the keyring takes two steps, since what writes it may be run again and may fail: it is made
+ * and its record written (keyring_change_record), and only when that is durable the barrier takes it over.
+ * Between the two no other change is made (txn_exclusive). */
 struct rotation_config {
     bool disabled;
     uint64_t operations_max;
     int64_t interval_ns; /* 0: none */
 };
-#define ROTATION_OPERATIONS_MIN   UINT64_C(1000000)
-#define ROTATION_OPERATIONS_MAX   UINT64_C(3865470566) /* of one AES-GCM key with random nonces */
+#define ROTATION_OPERATIONS_MIN  UINT64_C(1000000)
+#define ROTATION_OPERATIONS_MAX  UINT64_C(3865470566) /* of one AES-GCM key with random nonces */
 #define ROTATION_INTERVAL_MIN_NS (24 * 3600 * INT64_C(1000000000))
 
 struct keyring_change;
-/* Changes nothing but that the count of encryptions becomes durable, with one more for a record written with it. */
+/* Changes nothing but that the count of encryptions becomes durable, with one more for a record written with
+ * it. */
 struct keyring_change *keyring_change_new(struct barrier *b);
 void keyring_change_free(void *change);
 /* A new term, the one to be used from then on. */
@@ -61,9 +62,10 @@ uint32_t keyring_change_term(const struct keyring_change *c); /* the new one, el
 /* Clear text of core/upgrade/T: the new term as a key object. */
 bytes keyring_change_key_object(const struct keyring_change *c, struct arena *a);
 /* Errors: ERR_SEALED; ERR_INTERNAL when the keyring is full. */
-struct error *keyring_change_record(const struct keyring_change *c, struct arena *a, struct rng *rng, bytes *ret_record)
-    MUST_USE;
-void barrier_apply(struct barrier *b, struct keyring_change *own_change); /* cannot fail; nothing when closed */
+struct error *keyring_change_record(const struct keyring_change *c, struct arena *a, struct rng *rng,
+                                    bytes *ret_record) MUST_USE;
+void barrier_apply(struct barrier *b,
+                   struct keyring_change *own_change); /* cannot fail; nothing when closed */
 
 struct rotation_config barrier_rotation_config(struct barrier *b);
 /* Why a new term is due, as the log says it; NULL: it is not. */

@@ -95,5 +95,6 @@ void envelope_write(struct buf *b, str request_id, const struct response *rs)
 
 bool response_has_body(const struct response *rs)
 {
-    return rs->data || rs->auth || rs->lease_id.n || rs->wrap_info || rs->n_warnings || rs->raw_content_type.n;
+    return rs->data || rs->auth || rs->lease_id.n || rs->wrap_info || rs->n_warnings ||
+           rs->raw_content_type.n;
 }

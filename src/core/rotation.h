@@ -1,5 +1,5 @@
-/* rotation: the keyring's life on the active node: new terms on demand and when they are due, the count of encryptions
- * made durable, what standbys are told removed again.
+/* rotation: the keyring's life on the active node: new terms on demand and when they are due, the count of
+ * encryptions made durable, what standbys are told removed again.
  *
  * Stored: docs/formats/barrier.md. Threads: start and free on the control thread.
  */
@@ -15,7 +15,7 @@ void rotation_free(struct rotation *r); /* NULL is fine */
 handler_fn rotation_tick; /* a new term if one is due, else the count is stored if it has grown */
 handler_fn rotation_clear_upgrades;
 
-/* Within a transaction: writes core/keyring and core/master for what the barrier becomes when it is published. The
- * transaction must be exclusive (txn_exclusive). */
+/* Within a transaction: writes core/keyring and core/master for what the barrier becomes when it is published.
+ * The transaction must be exclusive (txn_exclusive). */
 struct keyring_change;
 struct error *keyring_write(struct request *rq, struct keyring_change *own_change) MUST_USE;

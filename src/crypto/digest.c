@@ -7,8 +7,9 @@ size_t digest_named(uint8_t out[DIGEST_BYTES_MAX], str name, bytes data)
     static const struct {
         const char *name, *openssl;
     } known[] = {
-        {"sha2-224", "SHA2-224"}, {"sha2-256", "SHA2-256"}, {"sha2-384", "SHA2-384"}, {"sha2-512", "SHA2-512"},
-        {"sha3-224", "SHA3-224"}, {"sha3-256", "SHA3-256"}, {"sha3-384", "SHA3-384"}, {"sha3-512", "SHA3-512"},
+        {"sha2-224", "SHA2-224"}, {"sha2-256", "SHA2-256"}, {"sha2-384", "SHA2-384"},
+        {"sha2-512", "SHA2-512"}, {"sha3-224", "SHA3-224"}, {"sha3-256", "SHA3-256"},
+        {"sha3-384", "SHA3-384"}, {"sha3-512", "SHA3-512"},
     };
     size_t n = 0;
 

@@ -71,9 +71,9 @@ static bool signature_unpack(bytes der, uint8_t out[P521_SIGNATURE_BYTES])
 {
     const unsigned char *p = der.p;
     ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)der.n);
-    bool ok = sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), out, P521_NUMBER_BYTES) == P521_NUMBER_BYTES &&
-              BN_bn2binpad(ECDSA_SIG_get0_s(sig), out + P521_NUMBER_BYTES, P521_NUMBER_BYTES) ==
-                  P521_NUMBER_BYTES;
+    bool ok =
+        sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), out, P521_NUMBER_BYTES) == P521_NUMBER_BYTES &&
+        BN_bn2binpad(ECDSA_SIG_get0_s(sig), out + P521_NUMBER_BYTES, P521_NUMBER_BYTES) == P521_NUMBER_BYTES;
 
     ECDSA_SIG_free(sig);
     return ok;

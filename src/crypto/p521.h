@@ -10,7 +10,7 @@
 
 enum { P521_NUMBER_BYTES = 66, P521_SIGNATURE_BYTES = 2 * P521_NUMBER_BYTES };
 
-struct error *p521_sign(struct arena *a, str x, str y, str d, bytes data,
-                        uint8_t out[P521_SIGNATURE_BYTES]) MUST_USE;
+struct error *p521_sign(struct arena *a, str x, str y, str d, bytes data, uint8_t out[P521_SIGNATURE_BYTES])
+    MUST_USE;
 /* False: not signed by this key, or one of the inputs is malformed. */
 bool p521_verify(struct arena *a, str x, str y, bytes data, bytes signature) MUST_USE;

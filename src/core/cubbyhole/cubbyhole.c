@@ -40,8 +40,8 @@ struct error *cubbyhole_clear(struct request *rq, const struct token_entry *te, 
 }
 
 /* The view of the mount and the entry's path in it. */
-static struct error *place_of(struct request *rq, const struct token_entry *te, str name, struct view *ret_view,
-                              str *ret_path)
+static struct error *place_of(struct request *rq, const struct token_entry *te, str name,
+                              struct view *ret_view, str *ret_path)
 {
     const struct mount *m = mount_find(request_mounts(rq), STR("cubbyhole/"));
 
@@ -61,7 +61,8 @@ struct error *cubbyhole_get(struct request *rq, const struct token_entry *te, st
     return view_get_json(&v, path, ret);
 }
 
-struct error *cubbyhole_put(struct request *rq, const struct token_entry *te, str name, const struct json *value)
+struct error *cubbyhole_put(struct request *rq, const struct token_entry *te, str name,
+                            const struct json *value)
 {
     struct view v;
     str path;

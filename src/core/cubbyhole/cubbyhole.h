@@ -9,6 +9,7 @@ struct error *cubbyhole_clear(struct request *rq, const struct token_entry *te, 
                               unsigned *ret_used, bool *ret_done) MUST_USE;
 
 /* One entry of a token's own. Get: NULL if there is none. */
-struct error *cubbyhole_get(struct request *rq, const struct token_entry *te, str name, struct json **ret) MUST_USE;
-struct error *cubbyhole_put(struct request *rq, const struct token_entry *te, str name, const struct json *value)
+struct error *cubbyhole_get(struct request *rq, const struct token_entry *te, str name, struct json **ret)
     MUST_USE;
+struct error *cubbyhole_put(struct request *rq, const struct token_entry *te, str name,
+                            const struct json *value) MUST_USE;

@@ -11,7 +11,8 @@ struct error *token_cidrs_parse(struct request *rq, const str *v, size_t n, cons
     str *out = ARENA_ARRAY(rq->arena, str, n + 1);
 
     for (size_t i = 0; i < n; i++) {
-        if (!cidr_is_valid(v[i]))
+        /* what has a '/' is taken for the path of a socket at worst: no address is in it */
+        if (!cidr_is_valid(v[i]) && str_index(v[i], '/') == v[i].n)
             return fail(
                 rq, ERR_BAD_REQUEST,
                 "error parsing address \"%.*s\": Unable to convert \"%.*s\" to an IPv4 or IPv6 address, "

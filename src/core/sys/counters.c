@@ -1,5 +1,5 @@
-/* counters: sys/internal/counters/: how many tokens and entities there are. Client activity is not recorded: its
- * settings are kept (sys/counters/activity/config), its report is empty. */
+/* counters: sys/internal/counters/: how many tokens and entities there are. Client activity is not recorded:
+ * its settings are kept (sys/counters/activity/config), its report is empty. */
 #include "core/active_private.h"
 #include "core/identity/identity.h"
 #include "core/sys/sys.h"
@@ -111,14 +111,14 @@ static struct error *config_write(struct request *rq, struct response *rs)
     if (field_given(rq, "enabled")) {
         if (!str_eq(enabled, STR("default")) && !str_eq(enabled, STR("enable")) &&
             !str_eq(enabled, STR("disable")))
-            return fail(rq, ERR_BAD_REQUEST,
-                        "enabled must be one of \"default\", \"enable\", \"disable\"");
+            return fail(rq, ERR_BAD_REQUEST, "enabled must be one of \"default\", \"enable\", \"disable\"");
         if (str_eq(json_get_str(c, STR("enabled")), STR("enable")) && !str_eq(enabled, STR("enable")))
-            response_warn(rq, rs,
-                          "the current monthly segment will be deleted because the activity log was disabled");
+            response_warn(
+                rq, rs, "the current monthly segment will be deleted because the activity log was disabled");
         json_set_str(rq->arena, c, STR("enabled"), enabled);
     }
-    if (str_eq(json_get_str(c, STR("enabled")), STR("enable")) && json_get_int(c, STR("retention_months")) == 0)
+    if (str_eq(json_get_str(c, STR("enabled")), STR("enable")) &&
+        json_get_int(c, STR("retention_months")) == 0)
         return fail(rq, ERR_BAD_REQUEST, "retention_months cannot be 0 while enabled");
     return view_put_json(&v, str_from_cstr(config_path), c);
 }
@@ -140,8 +140,8 @@ static str month_start(struct arena *a, int64_t now_ns, int64_t months_back)
 
 static struct error *activity_read(struct request *rq, struct response *rs)
 {
-    static const char *const counts[] = {"clients", "distinct_entities", "entity_clients", "non_entity_clients",
-                                         "non_entity_tokens"};
+    static const char *const counts[] = {"clients", "distinct_entities", "entity_clients",
+                                         "non_entity_clients", "non_entity_tokens"};
     struct arena *a = rq->arena;
     struct json *data = response_data(rq, rs), *sum = json_object(a), *c;
     int64_t now = clock_wall_ns(rq->clock);
@@ -164,8 +164,9 @@ static struct error *activity_read(struct request *rq, struct response *rs)
 static struct error *inspect_read(struct request *rq, struct response *rs)
 {
     (void)rs;
-    return fail(rq, ERR_BAD_REQUEST,
-                "The Vault configuration must set \"introspection_endpoint\" to true to enable this endpoint");
+    return fail(
+        rq, ERR_BAD_REQUEST,
+        "The Vault configuration must set \"introspection_endpoint\" to true to enable this endpoint");
 }
 
 static const struct field config_fields[] = {

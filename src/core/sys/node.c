@@ -1,5 +1,5 @@
-/* node: this node and its cluster: ha-status, host-info, versions, step-down; and what only Vault's Enterprise edition or
- * its raft storage has, answered as the edition without them does. */
+/* node: this node and its cluster: ha-status, host-info, versions, step-down; and what only Vault's Enterprise
+ * edition or its raft storage has, answered as the edition without them does. */
 #include "base/encode.h"
 #include "core/active_private.h"
 #include "core/sys/sys.h"
@@ -223,17 +223,28 @@ static const struct field rest_fields[] = {
     {0},
 };
 
-#define REFUSED      {enterprise, ROUTE_READONLY, "Refused."}
-#define REFUSED_FREE {enterprise, ROUTE_READONLY | ROUTE_UNAUTH, "Refused."}
+#define REFUSED                                                                                              \
+    {                                                                                                        \
+        enterprise, ROUTE_READONLY, "Refused."                                                               \
+    }
+#define REFUSED_FREE                                                                                         \
+    {                                                                                                        \
+        enterprise, ROUTE_READONLY | ROUTE_UNAUTH, "Refused."                                                \
+    }
 #define REFUSED_OPS                                                                                          \
-    {[OP_READ] = REFUSED, [OP_UPDATE] = REFUSED, [OP_DELETE] = REFUSED, [OP_LIST] = REFUSED, [OP_PATCH] = REFUSED}
-#define NO_RAFT_OPS {[OP_UPDATE] = {no_raft, ROUTE_READONLY | ROUTE_UNAUTH, "Refused."}}
+    {                                                                                                        \
+        [OP_READ] = REFUSED, [OP_UPDATE] = REFUSED, [OP_DELETE] = REFUSED, [OP_LIST] = REFUSED,              \
+        [OP_PATCH] = REFUSED                                                                                 \
+    }
+#define NO_RAFT_OPS                                                                                          \
+    {                                                                                                        \
+        [OP_UPDATE] = { no_raft, ROUTE_READONLY | ROUTE_UNAUTH, "Refused." }                                 \
+    }
 
 const struct route sys_node_routes[] = {
     {"ha-status", NULL, .ops = {[OP_READ] = {ha_status_read, .help = "Shows the nodes."}},
      .flags = ROUTE_TOP_LEVEL, .help = "The nodes of the cluster."},
-    {"step-down", NULL,
-     .ops = {[OP_UPDATE] = {step_down_write, ROUTE_SUDO | ROUTE_CONTROL, "Steps down."}},
+    {"step-down", NULL, .ops = {[OP_UPDATE] = {step_down_write, ROUTE_SUDO | ROUTE_CONTROL, "Steps down."}},
      .help = "Lets another node become active."},
     {"host-info", NULL, .ops = {[OP_READ] = {host_info_read, .help = "Shows the host."}},
      .help = "The host this node runs on."},
@@ -243,14 +254,19 @@ const struct route sys_node_routes[] = {
      .help = "The versions that have run on this store."},
     {"replication/status", NULL, .ops = {[OP_READ] = {replication_read, ROUTE_UNAUTH, "Shows the mode."}},
      .help = "Replication: disabled."},
-    {"replication/dr/status", NULL, .ops = {[OP_READ] = REFUSED_FREE}, .flags = ROUTE_HIDDEN, .help = "Enterprise only."},
-    {"replication/performance/status", NULL, .ops = {[OP_READ] = REFUSED_FREE}, .flags = ROUTE_HIDDEN, .help = "Enterprise only."},
-    {"replication/{path...}", rest_fields, .ops = REFUSED_OPS, .flags = ROUTE_HIDDEN, .help = "Enterprise only."},
+    {"replication/dr/status", NULL, .ops = {[OP_READ] = REFUSED_FREE}, .flags = ROUTE_HIDDEN,
+     .help = "Enterprise only."},
+    {"replication/performance/status", NULL, .ops = {[OP_READ] = REFUSED_FREE}, .flags = ROUTE_HIDDEN,
+     .help = "Enterprise only."},
+    {"replication/{path...}", rest_fields, .ops = REFUSED_OPS, .flags = ROUTE_HIDDEN,
+     .help = "Enterprise only."},
     {"license/status", NULL, .ops = {[OP_READ] = REFUSED}, .flags = ROUTE_HIDDEN, .help = "Enterprise only."},
     {"namespaces", NULL, .ops = {[OP_LIST] = REFUSED}, .flags = ROUTE_HIDDEN, .help = "Enterprise only."},
-    {"namespaces/{path...}", rest_fields, .ops = REFUSED_OPS, .flags = ROUTE_HIDDEN, .help = "Enterprise only."},
+    {"namespaces/{path...}", rest_fields, .ops = REFUSED_OPS, .flags = ROUTE_HIDDEN,
+     .help = "Enterprise only."},
     {"config/control-group", NULL, .ops = REFUSED_OPS, .flags = ROUTE_HIDDEN, .help = "Enterprise only."},
-    {"control-group/{path...}", rest_fields, .ops = REFUSED_OPS, .flags = ROUTE_HIDDEN, .help = "Enterprise only."},
+    {"control-group/{path...}", rest_fields, .ops = REFUSED_OPS, .flags = ROUTE_HIDDEN,
+     .help = "Enterprise only."},
     {"storage/raft/join", NULL, .ops = NO_RAFT_OPS, .flags = ROUTE_HIDDEN,
      .help = "There is no raft storage."},
     {"storage/raft/bootstrap", NULL, .ops = NO_RAFT_OPS, .flags = ROUTE_HIDDEN,

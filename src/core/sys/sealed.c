@@ -375,7 +375,8 @@ static const struct sealed_route {
     {"sys/init", OPS(OP_UPDATE), CONTROL, .needs_body = true, .last = true, .fn = init_write},
     {"sys/unseal", OPS(OP_UPDATE), CONTROL, .needs_body = true, .last = true, .fn = unseal},
     {"sys/seal", OPS(OP_UPDATE), LOOP, .only_sealed = true, .last = true, .fn = nothing},
-    {"sys/step-down", OPS(OP_UPDATE), LOOP, .only_sealed = true, .only_ha = true, .last = true, .fn = nothing},
+    {"sys/step-down", OPS(OP_UPDATE), LOOP, .only_sealed = true, .only_ha = true, .last = true,
+     .fn = nothing},
 };
 
 struct control_answer {

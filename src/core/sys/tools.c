@@ -121,8 +121,14 @@ static const struct field random_path_fields[] = {
     {0},
 };
 
-#define HASH_OPS   {[OP_UPDATE] = {hash_write, ROUTE_READONLY, "Hashes."}}
-#define RANDOM_OPS {[OP_UPDATE] = {random_write, ROUTE_READONLY, "Draws random bytes."}}
+#define HASH_OPS                                                                                             \
+    {                                                                                                        \
+        [OP_UPDATE] = { hash_write, ROUTE_READONLY, "Hashes." }                                              \
+    }
+#define RANDOM_OPS                                                                                           \
+    {                                                                                                        \
+        [OP_UPDATE] = { random_write, ROUTE_READONLY, "Draws random bytes." }                                \
+    }
 
 const struct route sys_tool_routes[] = {
     {"tools/hash", hash_fields, .ops = HASH_OPS, .help = "The hash of some input."},

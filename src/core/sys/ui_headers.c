@@ -1,5 +1,5 @@
-/* ui_headers: sys/config/ui/headers/: headers that go out with the web page. Stored as sys/uiconfig, and in clear as
- * sys/uiconfig_plaintext for a sealed server. */
+/* ui_headers: sys/config/ui/headers/: headers that go out with the web page. Stored as sys/uiconfig, and in
+ * clear as sys/uiconfig_plaintext for a sealed server. */
 #include "core/active_private.h"
 #include "core/sys/sys.h"
 

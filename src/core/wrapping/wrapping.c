@@ -1,9 +1,8 @@
+#include "base/encode.h"
 #include "core/cubbyhole/cubbyhole.h"
 #include "core/envelope.h"
 #include "core/token/token_private.h"
 #include "core/wrapping/wrapping_private.h"
-
-#include "base/encode.h"
 
 enum { WRAPPED_BYTES_MAX = 64 * 1024 * 1024 };
 
@@ -23,7 +22,8 @@ static struct error *token_named(struct request *rq, bool *ret_own, str *ret)
     *ret_own = json_is_null(given);
     *ret = *ret_own ? rq->client_token : given->text;
     if (!*ret_own && given->type != JSON_STRING)
-        return fail(rq, ERR_DENIED, "error validating wrapping token: could not decode token in request body");
+        return fail(rq, ERR_DENIED,
+                    "error validating wrapping token: could not decode token in request body");
     if (ret->n == 0)
         return fail(rq, ERR_DENIED, "error validating wrapping token: %s",
                     *ret_own ? "token is empty" : "empty token in request body");
@@ -108,7 +108,8 @@ static struct error *envelope_text(struct request *rq, const struct response *rs
     return b.full ? fail(rq, ERR_TOO_LARGE, "the answer is too large to be wrapped") : NULL;
 }
 
-/* An answer that is no plain envelope is kept with its status and type; its body, if it is no JSON, in base64. */
+/* An answer that is no plain envelope is kept with its status and type; its body, unless it is an envelope
+ * itself, in base64. */
 static struct error *raw_text(struct request *rq, const struct response *rs, str *ret)
 {
     struct arena *a = rq->arena;

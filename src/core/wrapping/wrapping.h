@@ -1,6 +1,6 @@
 /* wrapping: an answer is put into the cubbyhole of a token of its own, which opens it once.
  *
- * Stored: docs/formats/wrapping.md. Threads: of the request. A wrapped read writes, so it ends up in the lane.
+ * Stored: docs/formats/wrapping.md. Threads: of the request. A wrapped read writes: it ends up in the lane.
  * Errors: what is said of a token that is none or not a wrapping one has the API's texts.
  */
 #pragma once

@@ -97,7 +97,8 @@ struct error *wrapping_jwt_open(struct request *rq, str jwt, str *ret_token_id)
     TRY(wrapping_jwt_key(rq, &x, &y));
     if (!str_eq(json_get_str(head, STR("alg")), STR("ES512")) ||
         !p521_verify(a, x, y, bytes_from_str(str_slice(jwt, 0, header.n + 1 + payload.n)), sig))
-        return refuse(rq, "wrapping token signature could not be validated: error in cryptographic primitive");
+        return refuse(rq,
+                      "wrapping token signature could not be validated: error in cryptographic primitive");
     const struct json *type = json_get(claims, STR("type"));
 
     if (!type)

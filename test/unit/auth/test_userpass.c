@@ -1,7 +1,6 @@
 /* userpass on a whole core: users, logins and the entities they make, the lockout with a clock that stands
  * still, renewing. */
 #include "../core/harness.h"
-#include "auth/methods.h"
 #include "base/fault.h"
 
 enum { START_S = 1795322188 };
@@ -12,7 +11,6 @@ static struct clock *now;
 static void start(struct harness_options o)
 {
     now = clock_manual_new(START_S * NS_PER_S);
-    o.engines = builtin_methods;
     o.clock = now;
     harness_start(&h, &o);
     harness_must(&h, 204, OP_UPDATE, "sys/auth/up", "{\"type\":\"userpass\"}");
@@ -376,8 +374,8 @@ static void test_fields(void **state)
         {"{\"token_type\":\"batch\",\"token_num_uses\":1}",
          "'token_type' cannot be 'batch' or 'default_batch' when set to generate tokens with limited use "
          "count"},
-        {"{\"bound_cidrs\":\"1.2.3.4/33\"}", "error parsing address \"1.2.3.4/33\": Unable to convert "
-                                             "\"1.2.3.4/33\" to an IPv4 or IPv6 address, or a UNIX Socket"},
+        {"{\"bound_cidrs\":\"1.2.3.x\"}", "error parsing address \"1.2.3.x\": Unable to convert "
+                                          "\"1.2.3.x\" to an IPv4 or IPv6 address, or a UNIX Socket"},
         {"{\"token_ttl\":-5}",
          "error converting input -5 for field \"token_ttl\": cannot provide negative value '-5'"},
         {"{\"password\":\"\"}", "missing password"},

@@ -232,6 +232,7 @@ static void open_core(struct harness *h)
         .clock = h->options.clock ? h->options.clock : clock_real(),
         .version = STR("1.14.7+coffer.0.1.0"),
         .engines = all_engines(h),
+        .methods = builtin_methods,
     };
 
     h->core = core_new(&c);

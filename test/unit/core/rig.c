@@ -1,6 +1,7 @@
 #include "rig.h"
 
 #include "core/envelope.h"
+#include "auth/methods.h"
 #include "crypto/crypto.h"
 #include "engine/engines.h"
 
@@ -32,9 +33,7 @@ static void send(struct loop *l, struct post *p)
 static struct answer copy_answer(struct rig *r, const struct core_call *call)
 {
     const struct response *rs = &call->rs;
-    struct answer a = {.status = rs->status                               ? rs->status
-                                 : response_has_body(rs)                ? 200
-                                                                          : 204};
+    struct answer a = {.status = rs->status ? rs->status : response_has_body(rs) ? 200 : 204};
 
     if (call->error) {
         a.status = error_status(call->error->kind);
@@ -120,6 +119,7 @@ static void open_core(struct rig *r)
         .clock = r->clock,
         .version = STR("1.14.7+coffer.0.1.0"),
         .engines = builtin_engines,
+        .methods = builtin_methods,
     };
 
     r->core = core_new(&c);

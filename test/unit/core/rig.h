@@ -12,9 +12,9 @@ struct rig {
     struct loop *loop;
     struct arena *arena; /* of the rig and all answers */
     const char *storage_type;
-    char folder[32]; /* of the storage, unless in memory */
-    str root;        /* token */
-    str key;         /* the one unseal key, hex */
+    char folder[32];     /* of the storage, unless in memory */
+    str root;            /* token */
+    str key;             /* the one unseal key, hex */
     int64_t wrap_ttl_ns; /* of the calls that follow */
     bool wrap_as_jwt;
 };

@@ -4,6 +4,7 @@
 #include "core/audit/audit_private.h"
 #include "rig.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -7,7 +7,8 @@
 
 static struct clock *hands; /* of the cores here: moved by hand */
 
-static void start(struct harness *h, const char *type, struct storage *storage, const char *key, const char *root)
+static void start(struct harness *h, const char *type, struct storage *storage, const char *key,
+                  const char *root)
 {
     harness_start(h, &(struct harness_options){.storage_type = type,
                                                .storage = storage,
@@ -46,12 +47,14 @@ static void policy_put(struct harness *h, const char *name)
 {
     const char *path = arena_cstr(h->arena, arena_fmt(h->arena, "sys/policies/acl/%s", name));
 
-    harness_must(h, 204, OP_UPDATE, path, "{\"policy\":\"path \\\"a\\\" { capabilities = [\\\"read\\\"] }\"}");
+    harness_must(h, 204, OP_UPDATE, path,
+                 "{\"policy\":\"path \\\"a\\\" { capabilities = [\\\"read\\\"] }\"}");
 }
 
 static void policy_reads(struct harness *h, const char *name)
 {
-    harness_must(h, 200, OP_READ, arena_cstr(h->arena, arena_fmt(h->arena, "sys/policies/acl/%s", name)), NULL);
+    harness_must(h, 200, OP_READ, arena_cstr(h->arena, arena_fmt(h->arena, "sys/policies/acl/%s", name)),
+                 NULL);
 }
 
 static void background(struct harness *h, handler_fn *fn)
@@ -161,7 +164,8 @@ static void due_by_count(void **state)
         int64_t now_ns;
         const char *due;
     } cases[] = {
-        {"\"encryptions\":1000001", "\"MaxOperations\":5", 0, "reached max operations"}, /* 5 reads as a million */
+        {"\"encryptions\":1000001", "\"MaxOperations\":5", 0,
+         "reached max operations"}, /* 5 reads as a million */
         {"\"encryptions\":1000000", "\"MaxOperations\":5", 0, NULL},
         {"\"encryptions\":3865470567", "\"MaxOperations\":0", 0, "reached max operations"},
         {"\"encryptions\":3865470567", "\"MaxOperations\":0,\"Disabled\":true", 0, NULL},
@@ -179,10 +183,11 @@ static void due_by_count(void **state)
 
         assert_ok(barrier_from_keyring(
             a,
-            bytes_from_str(arena_fmt(a,
-                                     "{\"MasterKey\":\"%s\",\"Keys\":[{\"Term\":1,\"Version\":1,\"Value\":\"%s\","
-                                     "\"InstallTime\":\"1970-01-01T00:00:00Z\",%s}],\"RotationConfig\":{%s}}",
-                                     value, value, cases[i].key, cases[i].rotation)),
+            bytes_from_str(
+                arena_fmt(a,
+                          "{\"MasterKey\":\"%s\",\"Keys\":[{\"Term\":1,\"Version\":1,\"Value\":\"%s\","
+                          "\"InstallTime\":\"1970-01-01T00:00:00Z\",%s}],\"RotationConfig\":{%s}}",
+                          value, value, cases[i].key, cases[i].rotation)),
             &b));
         const char *due = barrier_rotation_due(b, cases[i].now_ns);
 

@@ -31,7 +31,8 @@ static struct json *unwrapped(struct rig *r, str token)
     return v;
 }
 
-static void refused(struct rig *r, int status, const char *path, str caller, const char *body, const char *text)
+static void refused(struct rig *r, int status, const char *path, str caller, const char *body,
+                    const char *text)
 {
     struct answer a = rig_must(r, status, OP_UPDATE, path, caller, body);
 
@@ -58,9 +59,11 @@ static void opens_once(void **state)
     refused(&r, 403, "sys/wrapping/unwrap", (str){0}, body, "permission denied"); /* spends nothing */
     struct json *v = unwrapped(&r, w->token);
 
-    assert_str(json_text(r.arena, json_get(v, STR("data"))), "{\"n\":12345678901234567890,\"s\":\"\\u003c\\u0026\\u003e\"}");
+    assert_str(json_text(r.arena, json_get(v, STR("data"))),
+               "{\"n\":12345678901234567890,\"s\":\"\\u003c\\u0026\\u003e\"}");
     for (const char *const *p = (const char *const[]){"unwrap", "rewrap", "lookup", NULL}; *p; p++)
-        refused(&r, 400, arena_cstr(r.arena, arena_fmt(r.arena, "sys/wrapping/%s", *p)), r.root, body, invalid);
+        refused(&r, 400, arena_cstr(r.arena, arena_fmt(r.arena, "sys/wrapping/%s", *p)), r.root, body,
+                invalid);
     rig_done(&r);
 }
 
@@ -102,7 +105,8 @@ static void what_is_wrapped(void **state)
     rig_must(&r, 404, OP_READ, "cubbyhole/none", r.root, NULL);
     rig_must(&r, 404, OP_LIST, "cubbyhole/none", r.root, NULL);
     r.wrap_ttl_ns = 0;
-    refused(&r, 400, "sys/wrapping/wrap", r.root, "{\"k\":\"v\"}", "endpoint requires response wrapping to be used");
+    refused(&r, 400, "sys/wrapping/wrap", r.root, "{\"k\":\"v\"}",
+            "endpoint requires response wrapping to be used");
     /* an answer with a body of its own comes back as it was */
     w = wrapped(&r, 60, OP_READ, "sys/internal/ui/feature-flags", NULL);
     struct answer a = rig_must(&r, 200, OP_UPDATE, "sys/wrapping/unwrap", r.root, token_body(&r, w->token));
@@ -147,8 +151,10 @@ static void names_no_token(void **state)
         {NULL, false, 403, "error validating wrapping token: token is empty"},
         {"{}", true, 400, invalid},
         {"{\"token\":\"\"}", true, 403, "error validating wrapping token: empty token in request body"},
-        {"{\"token\":7}", true, 403, "error validating wrapping token: could not decode token in request body"},
-        {"{\"token\":[\"x\"]}", true, 403, "error validating wrapping token: could not decode token in request body"},
+        {"{\"token\":7}", true, 403,
+         "error validating wrapping token: could not decode token in request body"},
+        {"{\"token\":[\"x\"]}", true, 403,
+         "error validating wrapping token: could not decode token in request body"},
         {"{\"token\":null}", true, 400, invalid},
         {"{\"token\":\"hvs.none\"}", true, 400, invalid},
         {"{\"token\":\"hvs.a.b\"}", true, 400, invalid},
@@ -235,10 +241,11 @@ static void policies_bound_it(void **state)
 
     rig_init(&r, "inmem");
     rig_must(&r, 204, OP_UPDATE, "sys/policies/acl/w", r.root,
-             "{\"policy\":\"path \\\"sys/mounts\\\" { capabilities = [\\\"read\\\"] min_wrapping_ttl = \\\"10s\\\" "
+             "{\"policy\":\"path \\\"sys/mounts\\\" { capabilities = [\\\"read\\\"] min_wrapping_ttl = "
+             "\\\"10s\\\" "
              "max_wrapping_ttl = \\\"20s\\\" }\"}");
-    str token =
-        rig_must(&r, 200, OP_UPDATE, "auth/token/create", r.root, "{\"policies\":[\"w\"]}").auth->client_token;
+    str token = rig_must(&r, 200, OP_UPDATE, "auth/token/create", r.root, "{\"policies\":[\"w\"]}")
+                    .auth->client_token;
 
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         r.wrap_ttl_ns = cases[i].ttl_s * NS_PER_S;
@@ -250,9 +257,9 @@ static void policies_bound_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opens_once),           cmocka_unit_test(own_token),
-        cmocka_unit_test(what_is_wrapped),      cmocka_unit_test(moves_to_a_new_token),
-        cmocka_unit_test(names_no_token),       cmocka_unit_test(jwt),
+        cmocka_unit_test(opens_once),        cmocka_unit_test(own_token),
+        cmocka_unit_test(what_is_wrapped),   cmocka_unit_test(moves_to_a_new_token),
+        cmocka_unit_test(names_no_token),    cmocka_unit_test(jwt),
         cmocka_unit_test(policies_bound_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

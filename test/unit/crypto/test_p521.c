@@ -59,7 +59,8 @@ static void what_is_signed_verifies(void **state)
     bytes text = bytes_from_str(STR("text"));
     str x, y, d;
 
-    assert_ok(p521_sign(a, str_from_cstr(jws_x), str_from_cstr(jws_y), str_from_cstr(jws_d), text, signature));
+    assert_ok(
+        p521_sign(a, str_from_cstr(jws_x), str_from_cstr(jws_y), str_from_cstr(jws_d), text, signature));
     assert_true(verify(a, jws_x, jws_y, "text", (bytes){signature, sizeof(signature)}));
     for (size_t i = 0; i < sizeof(signature); i += 13) {
         signature[i] ^= 1;
@@ -80,18 +81,25 @@ static void what_is_signed_verifies(void **state)
 static void damaged_keys(void **state)
 {
     (void)state;
-    static const char *const numbers[] = {"", "0", "-1", "0x7", "1e3", "12345678901234567890123456789012345678901234567890"
-                                          "12345678901234567890123456789012345678901234567890123456789012345678901234567890"
-                                          "12345678901234567890123456789012345678901234567890"};
+    static const char *const numbers[] = {
+        "",
+        "0",
+        "-1",
+        "0x7",
+        "1e3",
+        "12345678901234567890123456789012345678901234567890"
+        "12345678901234567890123456789012345678901234567890123456789012345678901234567890"
+        "12345678901234567890123456789012345678901234567890"};
     struct arena *a = arena_new(0);
     uint8_t signature[P521_SIGNATURE_BYTES] = {1};
 
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
         str n = str_from_cstr(numbers[i]);
 
-        assert_error(p521_sign(a, n, str_from_cstr(jws_y), str_from_cstr(jws_d), (bytes){0}, signature), ERR_INTERNAL,
-                     "the P-521 key is damaged");
-        assert_false(p521_verify(a, str_from_cstr(jws_x), n, (bytes){0}, (bytes){signature, sizeof(signature)}));
+        assert_error(p521_sign(a, n, str_from_cstr(jws_y), str_from_cstr(jws_d), (bytes){0}, signature),
+                     ERR_INTERNAL, "the P-521 key is damaged");
+        assert_false(
+            p521_verify(a, str_from_cstr(jws_x), n, (bytes){0}, (bytes){signature, sizeof(signature)}));
     }
     arena_free(a);
 }
@@ -104,16 +112,24 @@ static void digests_by_name(void **state)
         const char *name, *begin;
         size_t n;
     } known[] = {
-        {"sha2-224", "23097d223405d822", 28}, {"sha2-256", "ba7816bf8f01cfea", 32}, {"sha2-384", "cb00753f45a35e8b", 48},
-        {"sha2-512", "ddaf35a193617aba", 64}, {"sha3-224", "e642824c3f8cf24a", 28}, {"sha3-256", "3a985da74fe225b2", 32},
-        {"sha3-384", "ec01498288516fc9", 48}, {"sha3-512", "b751850b1a57168a", 64}, {"md5", "", 0}, {"SHA2-256", "", 0},
+        {"sha2-224", "23097d223405d822", 28},
+        {"sha2-256", "ba7816bf8f01cfea", 32},
+        {"sha2-384", "cb00753f45a35e8b", 48},
+        {"sha2-512", "ddaf35a193617aba", 64},
+        {"sha3-224", "e642824c3f8cf24a", 28},
+        {"sha3-256", "3a985da74fe225b2", 32},
+        {"sha3-384", "ec01498288516fc9", 48},
+        {"sha3-512", "b751850b1a57168a", 64},
+        {"md5", "", 0},
+        {"SHA2-256", "", 0},
         {"", "", 0},
     };
     struct arena *a = arena_new(0);
     uint8_t out[DIGEST_BYTES_MAX];
 
     for (size_t i = 0; i < COUNT_OF(known); i++) {
-        assert_int_equal(digest_named(out, str_from_cstr(known[i].name), bytes_from_str(STR("abc"))), known[i].n);
+        assert_int_equal(digest_named(out, str_from_cstr(known[i].name), bytes_from_str(STR("abc"))),
+                         known[i].n);
         if (known[i].n)
             assert_true(str_starts(hex_encode(a, (bytes){out, known[i].n}), str_from_cstr(known[i].begin)));
     }
