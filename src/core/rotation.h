@@ -15,7 +15,7 @@ void rotation_free(struct rotation *r); /* NULL is fine */
 handler_fn rotation_tick; /* a new term if one is due, else the count is stored if it has grown */
 handler_fn rotation_clear_upgrades;
 
-/* Within a transaction: writes core/keyring and core/master for what the barrier becomes when it is published.
- * The transaction must be exclusive (txn_exclusive). */
+/* Within a transaction that runs alone (txn_exclusive): writes core/keyring and core/master for what the
+ * barrier becomes when it is published. */
 struct keyring_change;
 struct error *keyring_write(struct request *rq, struct keyring_change *own_change) MUST_USE;

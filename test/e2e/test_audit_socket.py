@@ -93,9 +93,11 @@ def test_stalled(lab):
 def test_refused_devices(lab):
     server = lab.server().ready()
     free = lab_module.free_port()
-    for options in ({"address": "127.0.0.1:%d" % free}, {"address": "x:1", "socket_type": "pigeon"}, {"address": "/nonexistent", "socket_type": "unix"}):
+    for options in ({"address": "127.0.0.1:%d" % free}, {"address": "x:1", "socket_type": "pigeon"},
+                    {"address": "/nonexistent", "socket_type": "unix"}):
         answer = server.call("PUT", "sys/audit/s", {"type": "socket", "options": options})
         assert answer.status == 400 and answer.body["errors"][0].startswith("audit backend failed test message: 2 errors occurred:\n\t* dial ")
     # enabled without a test; its answer is the first entry that the device does not take
-    assert server.call("PUT", "sys/audit/s", {"type": "socket", "options": {"address": "127.0.0.1:%d" % free, "skip_test": "true"}}).status == 500
+    untested = {"address": "127.0.0.1:%d" % free, "skip_test": "true"}
+    assert server.call("PUT", "sys/audit/s", {"type": "socket", "options": untested}).status == 500
     assert server.call("GET", "kv/a").status == 500

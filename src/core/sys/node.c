@@ -1,5 +1,5 @@
-/* node: this node and its cluster: ha-status, host-info, versions, step-down; and what only Vault's Enterprise
- * edition or its raft storage has, answered as the edition without them does. */
+/* node: this node and its cluster: ha-status, host-info, versions, step-down; and what only Vault's
+ * Enterprise edition or its raft storage has, answered as the edition without them does. */
 #include "base/encode.h"
 #include "core/active_private.h"
 #include "core/sys/sys.h"

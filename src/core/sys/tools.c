@@ -114,10 +114,17 @@ static const struct field random_fields[] = {
     {0},
 };
 
+static const struct field random_size_fields[] = {
+    RANDOM_FIELDS,
+    {"source", FT_STRING, .dflt = "platform", .help = SOURCE_HELP},
+    {"urlbytes", FT_STRING, FIELD_PATH, .help = "How many, or a source."},
+    {0},
+};
+
 static const struct field random_path_fields[] = {
     RANDOM_FIELDS,
     {"source", FT_STRING, FIELD_PATH, .dflt = "platform", .help = SOURCE_HELP},
-    {"urlbytes", FT_STRING, FIELD_PATH, .help = "How many; a source may stand in its place."},
+    {"urlbytes", FT_STRING, FIELD_PATH, .help = "How many."},
     {0},
 };
 
@@ -134,7 +141,7 @@ const struct route sys_tool_routes[] = {
     {"tools/hash", hash_fields, .ops = HASH_OPS, .help = "The hash of some input."},
     {"tools/hash/{urlalgorithm}", hash_path_fields, .ops = HASH_OPS, .help = "The hash of some input."},
     {"tools/random", random_fields, .ops = RANDOM_OPS, .help = "Random bytes."},
-    {"tools/random/{urlbytes}", random_path_fields, .ops = RANDOM_OPS, .help = "Random bytes."},
+    {"tools/random/{urlbytes}", random_size_fields, .ops = RANDOM_OPS, .help = "Random bytes."},
     {"tools/random/{source}/{urlbytes}", random_path_fields, .ops = RANDOM_OPS, .help = "Random bytes."},
     {0},
 };

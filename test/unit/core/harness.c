@@ -1,5 +1,6 @@
 #include "harness.h"
 
+#include "auth/methods.h"
 #include "base/log.h"
 #include "crypto/crypto.h"
 #include "engine/engines.h"

@@ -46,6 +46,7 @@ static struct answer copy_answer(struct rig *r, const struct core_call *call)
         a.auth = arena_copy(r->arena, rs->auth, sizeof(*rs->auth));
         a.auth->client_token = arena_str(r->arena, rs->auth->client_token);
         a.auth->accessor = arena_str(r->arena, rs->auth->accessor);
+        a.auth->entity_id = arena_str(r->arena, rs->auth->entity_id);
         str *policies = ARENA_ARRAY(r->arena, str, rs->auth->n_policies);
 
         for (size_t i = 0; i < rs->auth->n_policies; i++)

@@ -1,6 +1,7 @@
-/* Every writing route is stopped (SIGKILL to itself) before, inside and after each of its commits, in a process of its own; then the
- * store is opened again. On sqlite it must be as before the request or as after it, nothing between. On file what can be reached
- * through the API must be so, and the request, sent again, gets to its end. */
+/* Every writing route is stopped (SIGKILL to itself) before, inside and after each of its commits, in a
+ * process of its own; then the store is opened again. On sqlite it must be as before the request or as
+ * after it, nothing between. On file what can be reached through the API must be so, and the request, sent
+ * again, gets to its end. */
 #include "base/fault.h"
 #include "core/active_private.h"
 #include "harness.h"
@@ -293,7 +294,8 @@ static int exit_of(pid_t child)
     return WEXITSTATUS(status);
 }
 
-/* The request in a process of its own, stopped at the n-th time it comes to the point; or not, when it has come to its end before. */
+/* The request in a process of its own, stopped at the n-th time it comes to the point; or not, when it has
+ * come to its end before. */
 static bool is_stopped(const struct world *w, const char *folder, const struct write *x, const char *point,
                        int n)
 {
@@ -305,7 +307,11 @@ static bool is_stopped(const struct world *w, const char *folder, const struct w
 
         harness_start(&h, &o);
         set_stop(point, n);
-        _exit(send(&h, w, x).failed ? 1 : 0);
+        struct answer answer = send(&h, w, x);
+
+        if (answer.failed)
+            print_error("%s %s: %.*s\n", op_name(x->op), x->path, PSTR(answer.error));
+        _exit(answer.failed);
     }
     int code = exit_of(child);
 
@@ -401,7 +407,8 @@ static void on_file(void **state)
     each_write("file", false);
 }
 
-/* ---- init: its answer is lost with the process, so a store that is there must be whole, and else it can be initialised ---- */
+/* ---- init: its answer is lost with the process, so a store that is there must be whole, and else it can
+ * be initialised ---- */
 
 static const char init_body[] = "{\"secret_shares\":1,\"secret_threshold\":1}";
 

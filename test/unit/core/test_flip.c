@@ -1,5 +1,6 @@
-/* One bit of a stored entry is flipped: opening or reading gives an error that names the entry, or the answer is as before. Over every
- * entry of a store of our own and of one written by hand (test/golden/stores/minimal). */
+/* One bit of a stored entry is flipped: opening or reading gives an error that names the entry, or the
+ * answer is as before. Over every entry of a store of our own and of one written by hand
+ * (test/golden/stores/minimal). */
 #include "base/clock.h"
 #include "core/active_private.h"
 #include "core/stored.h"
@@ -233,7 +234,8 @@ static void wrong(const struct flip *f, const char *what, str text)
     assert_true(false);
 }
 
-/* A wrong root key cannot be told from a damaged blob, nor what the settings say from what they should: those texts are the API's. */
+/* A wrong root key cannot be told from a damaged blob, nor what the settings say from what they should:
+ * those texts are the API's. */
 static bool names_it(const struct flip *f, str error)
 {
     static const char *const seal_texts[] = {"unable to retrieve stored keys: invalid key",

@@ -1,5 +1,5 @@
-/* After a seal no key is anywhere in the process's memory: raw (which is also the beginning of an expanded AES key), as hex, as
- * base64. The test keeps its own copies masked, and wipes what it cannot mask. */
+/* After a seal no key is anywhere in the process's memory: raw (which is also the beginning of an expanded
+ * AES key), as hex, as base64. The test keeps its own copies masked, and wipes what it cannot mask. */
 #include "core/barrier.h"
 #include "core/seal.h"
 #include "crypto/crypto.h"
@@ -285,7 +285,8 @@ static void on_sqlite(void **state)
 #endif
 }
 
-/* Bound at start, as the program is linked: binding at the first call keeps what vector registers hold on the stack. */
+/* Bound at start, as the program is linked: binding at the first call keeps what vector registers hold on
+ * the stack. */
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(in_memory), cmocka_unit_test(on_sqlite)};

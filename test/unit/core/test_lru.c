@@ -161,7 +161,8 @@ static void decoded_objects(void **state)
     lru_free(l);
 }
 
-/* ---- threads: a publisher writes numbers that rise; readers fill what they "read" before; nobody sees a number fall ---- */
+/* ---- threads: a publisher writes numbers that rise; readers fill what they "read" before; nobody sees a
+ * number fall ---- */
 
 enum { PATHS = 8, ROUNDS = 20000, READERS = 3 };
 

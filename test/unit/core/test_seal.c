@@ -315,7 +315,8 @@ static void bad_keys(void **state)
     harness_stop(&h);
 }
 
-/* Settings that cannot be read at the start: it counts as initialised, the unseal says why, and works when they are mended. */
+/* Settings that cannot be read at the start: it counts as initialised, the unseal says why, and works when
+ * they are mended. */
 static void damaged_settings(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Sealing, unsealing and the loss of the lock under full load: nothing is answered from the old state. The clients count: each
- * has a counter that it adds one to, and knows the last sum that was acknowledged. */
+/* Sealing, unsealing and the loss of the lock under full load: nothing is answered from the old state. The
+ * clients count: each has a counter that it adds one to, and knows the last sum that was acknowledged. */
 #include "harness.h"
 
 #include <sched.h>
@@ -327,7 +327,8 @@ static void break_when_taken(struct storage *s)
     arena_free(a);
 }
 
-/* The lock goes as soon as it is won, perhaps before its winner has heard of it: whoever believes to have it must learn that it has not. */
+/* The lock goes as soon as it is won, perhaps before its winner has heard of it: whoever believes to have
+ * it must learn that it has not. */
 static void lock_is_lost_at_once(void **state)
 {
     (void)state;
