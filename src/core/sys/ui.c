@@ -1,6 +1,7 @@
 /* ui: sys/internal/ui/: what the web page and the command line ask before they know a path. The routes check
  * the token themselves. */
 #include "core/active_private.h"
+#include "core/login/login_private.h"
 #include "core/sys/sys.h"
 
 /* NULL token: none was sent, or (is_bad) it is not valid. */
@@ -9,9 +10,13 @@ static struct error *caller(struct request *rq, bool *ret_bad)
     *ret_bad = false;
     if (rq->client_token.n == 0)
         return NULL;
+    bool alive = false;
+
     TRY(token_find(rq, rq->client_token, &rq->token));
-    *ret_bad = rq->token == NULL;
-    return rq->token ? acl_for(rq, rq->token->policies, rq->token->n_policies, &rq->acl) : NULL;
+    if (rq->token)
+        TRY(login_entity_of_token(rq, &alive));
+    *ret_bad = !alive;
+    return alive ? acl_for(rq, rq->policies, rq->n_policies, &rq->acl) : NULL;
 }
 
 static bool may_see(const struct request *rq, const struct mount *m)
@@ -65,7 +70,7 @@ static struct error *mount_read(struct request *rq, struct response *rs)
     if (!str_ends(path, STR("/")))
         path = arena_join(rq->arena, path, STR("/"));
     TRY(caller(rq, &bad));
-    if (bad || !rq->token)
+    if (bad || !rq->acl)
         return fail(rq, ERR_DENIED, "permission denied");
     const struct mount *m = mount_find(request_mounts(rq), path);
 
