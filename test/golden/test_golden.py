@@ -71,7 +71,7 @@ golden.Server = Server
 @functools.lru_cache(None)
 def scenario(name):
     made = golden.Scenario(str(HERE / "api/core" / (name + ".jsonl")))
-    if MODE == "injected" and not name.startswith("sys-"):  # those show the storage's name
+    if MODE == "injected" and not name.startswith(("sys-", "namespace-")):  # those show the storage's name
         made.header["storage"] = "sqlite"
     return made
 
@@ -123,7 +123,7 @@ def test_server_is_sound(name):
     hit = lab.SANITIZER.search(log)
     assert not hit, log[max(0, hit.start() - 500):hit.start() + 6000]
     if audit is not None:
-        assert len(audit) > 10
+        assert len(audit) > 2
         assert lab.audit_faults(audit) == []
 
 

@@ -1,7 +1,7 @@
 #include "rig.h"
 
-#include "core/envelope.h"
 #include "auth/methods.h"
+#include "core/envelope.h"
 #include "crypto/crypto.h"
 #include "engine/engines.h"
 
