@@ -200,7 +200,7 @@ def test_batch_tokens_and_roles(site):
     token.create_or_update_role("app", allowed_policies="default,app", orphan=True, renewable=True, path_suffix="v1.x")
     assert token.list_roles()["data"]["keys"] == ["app"]
     seen = token.read_role("app")["data"]
-    assert seen["allowed_policies"] == ["default", "app"] and seen["orphan"] is True
+    assert seen["allowed_policies"] == ["app", "default"] and seen["orphan"] is True
     made = token.create(policies=["app"], role_name="app")["auth"]
     assert made["policies"] == ["app", "default"] and made["orphan"] is True
     assert token.lookup(made["client_token"])["data"]["role"] == "app"

@@ -148,6 +148,9 @@ static struct error *entry_exists(struct request *rq, bool *ret_exists)
 {
     str path;
 
+    *ret_exists = false;
+    if (rq->token->type == TOKEN_BATCH) /* has no cubbyhole: the handler says so, to those who may ask */
+        return NULL;
     TRY(entry_path(rq, &path));
     return view_has(rq->view, path, ret_exists);
 }

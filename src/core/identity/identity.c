@@ -230,8 +230,8 @@ static struct error *read_entities(struct request *rq, unsigned number, struct e
 static struct error *load_bucket(struct request *rq, struct identity *s, unsigned number)
 {
     struct arena_mark mark = arena_mark(rq->arena);
-    struct entity **v;
-    size_t n;
+    struct entity **v = NULL;
+    size_t n = 0;
 
     if (atomic_load(&s->loaded[number]))
         return NULL;

@@ -22,33 +22,40 @@ static struct error *upgrade_mounts(struct request *rq, bool *ret_done)
     return NULL;
 }
 
-struct error *pending_resume(struct request *rq, struct response *rs)
+/* One step of what an entry asks for. ret_known false: nothing was done. */
+static struct error *resume_one(struct request *rq, struct view *core, str path, bool *ret_known)
 {
-    struct view core = txn_view(rq->txn, SPACE_CORE);
     struct json *entry;
-    str *names;
-    size_t n;
     bool done = true;
 
-    TRY(view_list(&core, STR("coffer-pending/"), &names, &n));
-    if (n == 0) {
-        TRY(upgrade_mounts(rq, &done));
-        return done ? NULL : response_again(rs);
-    }
-    str path = arena_fmt(rq->arena, "coffer-pending/%.*s", PSTR(names[0]));
-
-    TRY(view_get_json(&core, path, &entry));
+    TRY(view_get_json(core, path, &entry));
     str what = json_get_str(entry, STR("what"));
 
+    *ret_known = true;
     if (str_eq(what, STR("unmount"))) {
         TRY(unmount_step(rq, json_get_str(entry, STR("path")), &done));
     } else if (str_eq(what, STR("token-revoke"))) {
         TRY(token_resume(rq, entry, &done));
     } else {
+        *ret_known = false;
         log_warn("core", "an unknown kind of unfinished work is left alone", F_STR("what", what));
         return NULL;
     }
-    if (done)
-        TRY(view_delete(&core, path)); /* the step may have done so: no error */
-    return response_again(rs);
+    return done ? view_delete(core, path) : NULL; /* the step may have done so: no error */
+}
+
+struct error *pending_resume(struct request *rq, struct response *rs)
+{
+    struct view core = txn_view(rq->txn, SPACE_CORE);
+    str *names;
+    size_t n;
+    bool known = false, done = true;
+
+    TRY(view_list(&core, STR("coffer-pending/"), &names, &n));
+    for (size_t i = 0; i < n && !known; i++)
+        TRY(resume_one(rq, &core, arena_fmt(rq->arena, "coffer-pending/%.*s", PSTR(names[i])), &known));
+    if (known)
+        return response_again(rs);
+    TRY(upgrade_mounts(rq, &done));
+    return done ? NULL : response_again(rs);
 }

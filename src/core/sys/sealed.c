@@ -112,11 +112,12 @@ static bool parse_bool(str s, bool *ret)
     return false;
 }
 
+/* Below 200 no status ends an answer. */
 static bool query_code(const struct request *rq, str name, int dflt, int *ret)
 {
     const struct json *v = json_get(rq->data, name);
     int64_t code = dflt;
-    bool ok = !v || (v->type == JSON_STRING && str_parse_i64(v->text, &code) && code >= 100 && code <= 999);
+    bool ok = !v || (v->type == JSON_STRING && str_parse_i64(v->text, &code) && code >= 200 && code <= 999);
 
     *ret = (int)code;
     return ok;

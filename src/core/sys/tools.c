@@ -88,7 +88,7 @@ static struct error *random_write(struct request *rq, struct response *rs)
 
 /* clang-format off */
 #define HASH_FIELDS                                                                                          \
-    {"input", FT_STRING, .help = "What to hash, in base64."},                                                \
+    {"input", FT_STRING, FIELD_SENSITIVE, .help = "What to hash, in base64."},                               \
     {"algorithm", FT_STRING, .dflt = "sha2-256", .help = "Name of the hash: sha2-224 … sha3-512."},          \
     {"format", FT_STRING, .dflt = "hex", .help = "hex or base64."}
 #define RANDOM_FIELDS                                                                                        \

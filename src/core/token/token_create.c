@@ -9,7 +9,8 @@
 
 /* clang-format off */
 #define CREATE_FIELDS                                                                                         \
-    {"id", FT_STRING, .help = "The token's id; root and sudo only. Without it a random one is made."},        \
+    {"id", FT_STRING, FIELD_SENSITIVE,                                                                        \
+     .help = "The token's id; root and sudo only. Without it a random one is made."},                         \
     {"display_name", FT_STRING, .help = "Name shown in look-ups and audit, after \"token-\"."},               \
     {"entity_alias", FT_STRING, .help = "Name of the entity alias to use; only with a token role."},          \
     {"explicit_max_ttl", FT_STRING, .help = "Hard end of the token's life; it cannot be renewed past it."},   \

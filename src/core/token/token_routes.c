@@ -190,7 +190,8 @@ static struct error *revoke_accessor(struct request *rq, struct response *rs)
     TRY(token_load_accessor(rq, accessor, &te)); /* also one that an earlier step has marked dead */
     if (te)
         return revoke_all(rq, rs, te->id);
-    response_warn(rq, rs, "No token found with this accessor");
+    if (rq->step == 0) /* else gone meanwhile: pending_resume goes on with what a step has left, too */
+        response_warn(rq, rs, "No token found with this accessor");
     return NULL;
 }
 
@@ -203,6 +204,8 @@ static struct error *revoke_orphan(struct request *rq, struct response *rs)
     TRY(token_to_revoke(rq, &token));
     if (token_inner_id(rq, token, &inner))
         TRY(token_load(rq, inner, &te));
+    if (!te && rq->step > 0) /* gone meanwhile, as above */
+        return NULL;
     if (!te)
         return fail(rq, ERR_BAD_REQUEST, "token to revoke not found");
     TRY(token_revoke_orphan_step(rq, te->id, &done));
