@@ -167,6 +167,13 @@ void wipe(void *p, size_t n)
         explicit_bzero(p, n);
 }
 
+__attribute__((noinline)) void wipe_stack(void)
+{
+    uint8_t below[48 * 1024];
+
+    wipe(below, sizeof(below));
+}
+
 bool secret_equal(bytes x, bytes y)
 {
     uint8_t differs = 0;

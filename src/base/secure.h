@@ -19,6 +19,8 @@ size_t secret_len(const struct secret *s);
 
 void wipe(void *p, size_t n); /* not optimised away */
 /* constant time for equal lengths; different lengths are unequal at once */
+/* Wipes what functions that have returned left on this thread's stack (48 KiB below the caller). */
+void wipe_stack(void);
 bool secret_equal(bytes x, bytes y);
 /* PR_SET_DUMPABLE 0, no core, umask 077; with `lock_all`, which `disable_mlock = false` asks for,
  * mlockall(CURRENT|FUTURE|ONFAULT). False (and errno) when the process may not lock memory. */

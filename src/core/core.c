@@ -520,6 +520,7 @@ static void control_run_posted(struct loop *l, struct post *post)
 
     (void)l;
     call->error = call->rs.control(p->core, call->rq.arena, call->rs.control_arg);
+    wipe_stack(); /* keys went through */
     p->then(p->core, p->arg);
     free(p);
 }

@@ -48,7 +48,7 @@ static struct error *load_table(struct txn *t, int kind, struct mount_tables *re
 {
     struct view core = txn_view(t, SPACE_CORE);
     struct json *table, *entries = json_array(t->arena);
-    bool some;
+    bool some = false;
 
     TRY(stored_table_load(&core, str_from_cstr(kinds[kind].path), t->arena, &table));
     if (table) {

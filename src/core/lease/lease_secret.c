@@ -204,9 +204,14 @@ static struct error *undo(struct request *rq, const struct lease *l)
     const struct mount *m;
 
     TRY(mount_of(rq, l, &m));
+    if (!m->engine->secret_revoke)
+        return NULL;
     struct secret_lease s = secret_of(rq, l);
+    struct error *e = ask_engine(rq, m, false, &s);
 
-    return m->engine->secret_revoke ? ask_engine(rq, m, false, &s) : NULL;
+    if (e && e->kind == ERR_INTERNAL)
+        return fail(rq, ERR_BAD_REQUEST, "failed to revoke entry: %.*s", PSTR(e->text));
+    return e;
 }
 
 static struct error *delete_secret(struct request *rq, const struct lease *l)

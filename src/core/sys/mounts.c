@@ -33,6 +33,20 @@ static str bare(str path)
     return str_starts(path, STR("auth/")) ? str_from(path, 5) : path;
 }
 
+struct error *mount_path_reachable(struct request *rq, str path)
+{
+    bool ok = path.n > 0;
+
+    for (str left = path, segment; ok && left.n > 0;) {
+        (void)str_cut(left, '/', &segment, &left);
+        ok = segment.n > 0 && !str_eq(segment, STR(".")) && !str_eq(segment, STR(".."));
+    }
+    for (size_t i = 0; ok && i < path.n; i++)
+        ok = (uint8_t)path.p[i] >= ' ' && path.p[i] != 0x7f;
+    return ok ? NULL
+              : fail(rq, ERR_BAD_REQUEST, "path \"%.*s\" is one that no request reaches", PSTR(path));
+}
+
 struct error *mount_path_free(struct request *rq, str path)
 {
     const struct mount_table *t = request_mounts(rq);
@@ -81,6 +95,7 @@ static struct error *check_path(struct request *rq, str path)
     for (size_t i = 0; !is_auth_route(rq) && i < COUNT_OF(kept); i++)
         if (str_starts(path, str_from_cstr(kept[i])))
             return fail(rq, ERR_BAD_REQUEST, "cannot mount \"%.*s\"", PSTR(path));
+    TRY(mount_path_reachable(rq, path));
     return mount_path_free(rq, path);
 }
 
@@ -190,7 +205,7 @@ static struct error *mount_write(struct request *rq, struct response *rs)
     struct json *options = json_object_ordered(rq->arena), *config;
     const struct json *given = field_json(rq, "options");
     str path = mount_path_named(rq);
-    const struct engine *engine;
+    const struct engine *engine = NULL;
     struct mount_tables tables;
 
     (void)rs;

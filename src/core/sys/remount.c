@@ -34,7 +34,7 @@ static struct error *check_move(struct request *rq, str from, str to)
             return fail(rq, ERR_BAD_REQUEST, "cannot remount to destination %.*s", PSTR(to));
     if (auth != str_starts(to, STR("auth/")))
         return fail(rq, ERR_BAD_REQUEST, "cannot remount to destination %.*s", PSTR(to));
-    return NULL;
+    return mount_path_reachable(rq, to);
 }
 
 static struct error *check_target(struct request *rq, str to)

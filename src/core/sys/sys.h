@@ -27,6 +27,8 @@ void mount_ttl_set(struct request *rq, struct json *config, const char *name, in
 /* The path a route names: "secret/", "auth/userpass/" for routes under auth/. */
 str mount_path_named(const struct request *rq);
 const struct mount *mount_exact(const struct request *rq, str path); /* NULL: none at just this path */
+/* Refuses a path that the front never lets through: with an empty segment, "." or "..", control characters. */
+struct error *mount_path_reachable(struct request *rq, str path) MUST_USE;
 /* Refuses a path that overlaps a mount. */
 struct error *mount_path_free(struct request *rq, str path) MUST_USE;
 

@@ -60,6 +60,18 @@ static struct error *spend(struct request *rq)
     return rq->wrapping_token == rq->token ? NULL : token_use(rq, rq->wrapping_token);
 }
 
+/* What was wrapped may be a caller's own words: of an answer that cannot be, none is made. */
+static bool is_raw_answer(const struct json *data)
+{
+    str type = json_get_str(data, STR("http_content_type"));
+    int64_t status = json_get_int(data, STR("http_status_code"));
+    bool ok = type.n > 0 && status >= 200 && status <= 599 && status != 304;
+
+    for (size_t i = 0; ok && i < type.n; i++)
+        ok = type.p[i] >= ' ' && type.p[i] <= '~';
+    return ok;
+}
+
 /* An answer that was no envelope comes back as it was. */
 static struct error *restore(struct request *rq, struct response *rs, const struct json *data)
 {
@@ -84,7 +96,7 @@ static struct error *unwrap(struct request *rq, struct response *rs)
         TRY(json_parse(rq->arena, text, true, &answer));
         const struct json *data = json_get(answer, STR("data"));
 
-        if (json_get_str(data, STR("http_content_type")).n && json_get_int(data, STR("http_status_code")))
+        if (is_raw_answer(data))
             return restore(rq, rs, data);
     }
     rs->raw_content_type = STR("application/json");

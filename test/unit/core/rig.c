@@ -67,6 +67,8 @@ static struct answer copy_answer(struct rig *r, const struct core_call *call)
     for (size_t i = 0; i < rs->n_warnings; i++)
         a.warnings[i] = arena_str(r->arena, rs->warnings[i]);
     a.lease_duration_s = rs->lease_duration_s;
+    a.lease_id = arena_str(r->arena, rs->lease_id);
+    a.renewable = rs->renewable;
     return a;
 }
 
@@ -119,7 +121,7 @@ static void open_core(struct rig *r)
         .rng = rng_system(),
         .clock = r->clock,
         .version = STR("1.14.7+coffer.0.1.0"),
-        .engines = builtin_engines,
+        .engines = r->engines,
         .methods = builtin_methods,
     };
 
@@ -152,9 +154,16 @@ static void open_storage(struct rig *r)
 
 void rig_init(struct rig *r, const char *storage_type)
 {
+    rig_init_with(r, storage_type, builtin_engines);
+}
+
+void rig_init_with(struct rig *r, const char *storage_type, const struct engine *const *engines)
+{
     crypto_init();
-    *r = (struct rig){
-        .arena = arena_new(0), .clock = clock_manual_new(START_S * NS_PER_S), .storage_type = storage_type};
+    *r = (struct rig){.arena = arena_new(0),
+                      .clock = clock_manual_new(START_S * NS_PER_S),
+                      .storage_type = storage_type,
+                      .engines = engines};
     open_storage(r);
     open_core(r);
     struct answer a =

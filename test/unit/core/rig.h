@@ -17,6 +17,7 @@ struct rig {
     str key;             /* the one unseal key, hex */
     int64_t wrap_ttl_ns; /* of the calls that follow */
     bool wrap_as_jwt;
+    const struct engine *const *engines; /* what may be mounted */
 };
 
 struct answer {
@@ -29,9 +30,13 @@ struct answer {
     str *warnings;
     size_t n_warnings;
     int64_t lease_duration_s;
+    str lease_id;
+    bool renewable;
 };
 
 void rig_init(struct rig *r, const char *storage_type); /* initialised and active; inmem, file, sqlite */
+/* The same with these engines and no others. */
+void rig_init_with(struct rig *r, const char *storage_type, const struct engine *const *engines);
 void rig_done(struct rig *r);
 void rig_restart(struct rig *r); /* sealed, and opened again on the same storage */
 /* body: JSON text or NULL; for reads it stands for the query. A list's path gets its slash. */

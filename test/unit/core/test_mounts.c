@@ -294,6 +294,52 @@ static void keeps_what_it_does_not_know(void **state)
     harness_stop(&h);
 }
 
+static size_t count_below(struct harness *h, const char *folder)
+{
+    str *names;
+    size_t n;
+
+    assert_ok(storage_list(h->storage, h->arena, str_from_cstr(folder), &names, &n));
+    return n;
+}
+
+#define SPLIT "{" KEPT "\"config\":" KEPT_CONFIG ",\"options\":null,\"novel\":[1e3]}"
+
+/* A store that has an entry of each mount instead of tables keeps that form. */
+static void keeps_one_entry_per_mount(void **state)
+{
+    (void)state;
+    static const char *const tables[] = {"mounts", "local-mounts", "auth", "local-auth"};
+    struct harness h;
+    bytes got;
+
+    harness_start(&h, &(struct harness_options){0});
+    for (size_t i = 0; i < COUNT_OF(tables); i++)
+        put(&h, tables[i], NULL);
+    put(&h, "mounts/" UUID, SPLIT);
+    harness_restart(&h);
+    assert_int_equal(count_below(&h, "core/mounts/"), 3); /* with sys/ and identity/ */
+    assert_int_equal(count_below(&h, "core/local-mounts/"), 1);
+    assert_int_equal(count_below(&h, "core/auth/"), 1);
+    harness_must(&h, 204, OP_UPDATE, "plain/a", "{\"k\":\"v\"}");
+    harness_mount(&h, "new", "kv");
+    assert_int_equal(count_below(&h, "core/mounts/"), 4);
+    harness_restart(&h);
+    harness_must(&h, 200, OP_READ, "plain/a", NULL);
+    harness_must(&h, 204, OP_DELETE, "sys/mounts/new", NULL);
+    assert_int_equal(count_below(&h, "core/mounts/"), 3);
+    const struct json *kept = get(&h, "mounts/" UUID).table; /* one entry, read as it is */
+
+    assert_str(json_text(h.arena, json_get(kept, STR("novel"))), "[1e3]");
+    assert_str(json_get_str(kept, STR("description")), "<old>");
+    assert_true(str_starts(json_get_str(kept, STR("accessor")), STR("generic_")));
+    for (size_t i = 0; i < COUNT_OF(tables); i++) {
+        assert_ok(storage_get(h.storage, h.arena, arena_fmt(h.arena, "core/%s", tables[i]), &got));
+        assert_null(got.p);
+    }
+    harness_stop(&h);
+}
+
 /* Every one of these stops the opening, and nothing is written. */
 static void refuses_tables(void **state)
 {
@@ -342,6 +388,7 @@ int main(void)
         cmocka_unit_test(refuses_damaged_forms),
         cmocka_unit_test(refuses_big_chunks),
         cmocka_unit_test(keeps_what_it_does_not_know),
+        cmocka_unit_test(keeps_one_entry_per_mount),
         cmocka_unit_test(refuses_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

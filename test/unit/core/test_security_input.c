@@ -5,6 +5,7 @@
 #include "web.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* ---- answers ---- */
@@ -22,6 +23,7 @@ static const char *const known_500[] = {
     "raft backend not in use",
     "can't perform a seal migration",
     "client token empty",
+    "Go struct field KeyMetadata.custom_metadata", /* kv 2: patch */
 };
 
 static bool is_known_500(str error)
@@ -36,7 +38,7 @@ static bool is_fine(const struct answer *a, const char *field)
 {
     if (a->status >= 500)
         return is_known_500(a->error);
-    if (a->status < 200 || (a->status >= 300 && a->status < 400) || a->failed != (a->status >= 400))
+    if (a->status < 200 || (a->status >= 300 && a->status < 400) || (a->failed && a->status < 400))
         return false;
     if (a->status != 400)
         return true;
@@ -60,6 +62,7 @@ struct sweep_run {
     struct harness h;
     str token; /* with root's rights; ends now and then */
     unsigned n, bad;
+    str before; /* the store's digest */
 };
 
 static void take_token(struct sweep_run *s)
@@ -72,13 +75,27 @@ static bool ends_tokens(const struct sweep_op *o)
     return str_find(str_from_cstr(o->route->path), STR("revoke")) < strlen(o->route->path);
 }
 
+/* A refused request has changed nothing; but a login that failed is counted. */
+static void check_store(struct sweep_run *s, struct arena *a, const struct sweep_op *o, int status, str path, str body)
+{
+    str now = sweep_store_digest(&s->h, a);
+
+    if (status >= 400 && !(o->flags & ROUTE_LOGIN) && !str_eq(now, s->before)) {
+        s->bad++;
+        print_error("%s %.*s %.*s: %d, and the store has changed\n", op_name(o->op),
+                    PSTR(str_slice(path, 0, MIN(path.n, 200))), PSTR(str_slice(body, 0, MIN(body.n, 200))), status);
+    }
+}
+
 static void send_one(struct sweep_run *s, struct arena *a, const struct sweep_op *o, str path, const char *field,
                      str body)
 {
+    s->before = sweep_store_digest(&s->h, a);
     struct answer answer =
         harness_call(&s->h, a, o->op, arena_cstr(a, path), s->token, body.n ? arena_cstr(a, body) : NULL);
 
     s->n++;
+    check_store(s, a, o, answer.status, path, body);
     if (!is_fine(&answer, field)) {
         s->bad++;
         print_error("%s %.*s %.*s: %d \"%.*s\"\n", op_name(o->op), PSTR(str_slice(path, 0, MIN(path.n, 200))),
@@ -114,7 +131,7 @@ static void sweep_values(struct sweep_run *s, struct arena *a, const struct swee
 static const char *const odd_paths[] = {"",        " ",      "a b",       "\xc3\xa9", "\xff\xfe", "a/b/c", "+",
                                         "*",       "{{x}}",  "root",      "Root",     "default",  "-1",    "token",
                                         "sys",     "auth",   "cubbyhole", "identity", "a%2fb",    "%n%s",  "a\nb",
-                                        "secret/", "a\"b\\", "response",  "0",        "9999999999999999999"};
+                                        "nosuch/", "a\"b\\", "response",  "0",        "9999999999999999999"};
 
 static void sweep_paths(struct sweep_run *s, struct arena *a, const struct sweep_op *o, const struct field *f)
 {
@@ -286,6 +303,40 @@ static void queries_of_strangers(void **state)
     arena_free(a);
 }
 
+static void headers_of_strangers(void **state)
+{
+    static const char *const names[] = {"X-Vault-Wrap-TTL", "X-Vault-Wrap-Format", "X-Vault-Token", "X-Vault-Namespace",
+                                        "X-Vault-Request", "Authorization", "X-Vault-Policy-Override", "X-Vault-Index",
+                                        "X-Forwarded-For", "Content-Type", "Accept", "X-HTTP-Method-Override"};
+    static const char *const values[] = {"", "-1", "0", "1e99", "9999999999999999999", "-9223372036854775808", "9999999999h",
+                                         "2540400h", "jwt", "\xff\xfe", "../..", "root", "Bearer ", "Bearer x y", "a,b;c=\"",
+                                         "LIST", "::1%lo", "{{x}}", "%s%n"};
+    struct arena *a = arena_new(0);
+    struct web w;
+
+    (void)state;
+    web_start(&w, &(struct harness_options){0}, &(struct web_options){0});
+    sweep_mounts(&w.h);
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        for (size_t k = 0; k <= COUNT_OF(values); k++) {
+            str value = k < COUNT_OF(values) ? str_from_cstr(values[k]) : long_text(a, 5000);
+            const char *line = arena_fmt(a, "%s: %.*s\r\n", names[i], PSTR(value)).p;
+
+            for (int root = 0; root < 2; root++) {
+                struct web_answer answer = web_call(&w, a, root ? "PUT" : "GET", STR("/v1/secret/kept"),
+                                                    root ? w.h.root : (str){0}, line, root ? STR("{\"v\":\"kept\"}") : (str){0});
+
+                if (answer.status < 200 || answer.status > 499)
+                    print_error("%s: %d %.*s\n", line, answer.status, PSTR(answer.body));
+                assert_in_range(answer.status, 200, 499);
+            }
+            arena_reset(a);
+        }
+    harness_must(&w.h, 200, OP_READ, "secret/kept", NULL);
+    web_stop(&w);
+    arena_free(a);
+}
+
 /* ---- what is secret stays inside ---- */
 
 static const char canary[] = "cAnArY7f3a1b";
@@ -297,10 +348,10 @@ static bool has_canary(str s)
 
 static const char *const shapes[] = {"\"%s\"", "[\"%s\"]", "{\"k\":\"%s\"}", "[[\"%s\"]]", "[{\"k\":\"%s\"}]"};
 
-/* Names of values that no error may repeat. */
+/* Values that no error may repeat. The one of kv 2's data that is no map is repeated by Vault too. */
 static bool is_secret(const struct sweep_op *o, const struct field *f)
 {
-    static const char *const names[] = {"token", "password", "input", "data", "id", "key", "jwt", "secret_id"};
+    static const char *const names[] = {"token", "password", "input", "id", "key", "jwt", "secret_id"};
 
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(f->name, names[i]) == 0)
@@ -344,25 +395,47 @@ static str file_text(struct arena *a, const char *path)
     return buf_str(&b);
 }
 
-/* An error's text is clear; of the rest of an entry nothing that was sent is. */
+/* What an entry shows as it is, besides the keys of objects: errors, and of the tokens given out what they may be. */
+static bool is_clear(str path)
+{
+    static const char *const clear[] = {".error", ".response.auth.display_name", ".response.auth.metadata",
+                                        ".response.auth.policies", ".response.auth.token_policies"};
+
+    for (size_t i = 0; i < COUNT_OF(clear); i++)
+        if (str_starts(path, str_from_cstr(clear[i])))
+            return true;
+    return false;
+}
+
+static unsigned canaries_in(struct arena *a, const struct json *v, str path)
+{
+    unsigned bad = 0;
+
+    if (is_clear(path))
+        return 0;
+    for (uint32_t i = 0; v->type == JSON_ARRAY && i < v->n; i++)
+        bad += canaries_in(a, v->items[i], path);
+    for (uint32_t i = 0; v->type == JSON_OBJECT && i < v->n; i++)
+        bad += canaries_in(a, v->members[i].value, arena_fmt(a, "%.*s.%.*s", PSTR(path), PSTR(v->members[i].key)));
+    if (v->type != JSON_STRING || !has_canary(v->text))
+        return bad;
+    print_error("audit: %.*s: %.*s\n", PSTR(path), PSTR(v->text));
+    return bad + 1;
+}
+
 static unsigned canaries_in_audit(struct arena *a, const char *path)
 {
     str left = file_text(a, path), line;
     unsigned n_lines = 0, bad = 0;
 
-    while (left.n > 0) {
+    for (; left.n > 0; n_lines++) {
         struct json *entry;
 
         (void)str_cut(left, '\n', &line, &left);
-        n_lines++;
         if (!has_canary(line))
             continue;
         assert_ok(json_parse(a, line, false, &entry));
-        json_unset(entry, STR("error"));
-        if (!has_canary(json_text(a, entry)))
-            continue;
-        print_error("audit: %.*s\n", PSTR(line));
-        bad++;
+        bad += canaries_in(a, entry, (str){0});
     }
     assert_true(n_lines > 100);
     return bad;
@@ -418,7 +491,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(odd_input_is_refused), cmocka_unit_test(bodies_of_strangers),
-        cmocka_unit_test(queries_of_strangers), cmocka_unit_test(secrets_come_out_nowhere)};
+        cmocka_unit_test(queries_of_strangers), cmocka_unit_test(headers_of_strangers),
+        cmocka_unit_test(secrets_come_out_nowhere)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
