@@ -152,6 +152,7 @@ static void open_core(struct server *s)
     };
 
     s->core = core_new(&c);
+    s->storage = NULL; /* the core's from here on: it opens it anew after a failure */
     for (size_t i = 0; i < s->n_loops; i++) {
         s->loops[i] = loop_new();
         core_attach_loop(s->core, s->loops[i]);

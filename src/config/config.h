@@ -90,7 +90,8 @@ struct error *config_load(struct arena *a, const str *paths, size_t n, struct co
 struct error *config_parse(struct arena *a, str file_name, str text, struct config **ret_config)
     MUST_USE; /* one text, no environment */
 struct config *config_defaults(struct arena *a);
-/* What holds for auth methods of a type: its own block, then that of "all", then 5 failures, 15 minutes each. */
+/* What holds for auth methods of a type: its own block, then that of "all", then 5 failures, 15 minutes each.
+ * */
 struct config_lockout config_lockout_of(const struct config *c, str type);
 str config_block_get(const struct config_block *b, str key); /* empty if absent */
 

@@ -154,6 +154,7 @@ void opened_unref(struct opened *o);
 /* Runs fn in the lane of `a` and waits. The error is copied to `err`. */
 struct error *active_run(struct active *a, struct arena *err, handler_fn *fn, void *arg) MUST_USE;
 void core_set_state(struct core *c, enum core_state s);
+void core_compile_engines(struct core *c); /* registry.c */
 const struct engine_entry *core_engine_find(struct core *c, str type, enum engine_kind kind);
 extern const struct engine sys_engine;
 

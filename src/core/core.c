@@ -431,6 +431,7 @@ static void seal_now(struct core *c)
         barrier_close(o->barrier);
         opened_unref(o);
     }
+    wipe_stack(); /* it was opened on this thread */
     log_info("core", "vault is sealed");
 }
 
@@ -648,61 +649,6 @@ void core_reload(struct core *c)
     wait_posted(c, reload_posted);
 }
 
-/* ---- engines ---- */
-
-static size_t count_tables(const struct engine *e)
-{
-    size_t n = e->routes ? 1 : 0;
-
-    for (const struct route *const *t = e->more_routes; t && *t; t++)
-        n++;
-    return n;
-}
-
-static void compile_engine(struct engine_entry *entry, const struct engine *e)
-{
-    size_t n = 0;
-    const struct route **tables = calloc(count_tables(e) + 1, sizeof(*tables));
-
-    if (!tables)
-        die("out of memory");
-    if (e->routes)
-        tables[n++] = e->routes;
-    for (const struct route *const *t = e->more_routes; t && *t; t++)
-        tables[n++] = *t;
-    entry->engine = e;
-    entry->routes = route_table_new(tables, n);
-    free(tables);
-}
-
-static void compile_engines(struct core *c)
-{
-    static const struct engine *const own[] = {&sys_engine, &token_engine, &cubbyhole_engine};
-    size_t n = COUNT_OF(own), more = 0, methods = 0;
-
-    while (c->config.engines && c->config.engines[more])
-        more++;
-    while (c->config.methods && c->config.methods[methods])
-        methods++;
-    c->engines = calloc(n + more + methods + 1, sizeof(*c->engines));
-    if (!c->engines)
-        die("out of memory");
-    for (size_t i = 0; i < n; i++)
-        compile_engine(&c->engines[i], own[i]);
-    for (size_t i = 0; i < more; i++)
-        compile_engine(&c->engines[n + i], c->config.engines[i]);
-    for (size_t i = 0; i < methods; i++)
-        compile_engine(&c->engines[n + more + i], c->config.methods[i]);
-}
-
-const struct engine_entry *core_engine_find(struct core *c, str type, enum engine_kind kind)
-{
-    for (const struct engine_entry *e = c->engines; e->engine; e++)
-        if (e->engine->kind == kind && str_eq(str_from_cstr(e->engine->type), type))
-            return e;
-    return NULL;
-}
-
 /* ---- start and end ---- */
 
 static void control_main(void *arg)
@@ -747,7 +693,7 @@ struct core *core_new(const struct core_config *config)
     cond_init(&c->changed);
     c->cluster_arena = arena_new(0);
     c->zombie_timer.fn = zombie_tick;
-    compile_engines(c);
+    core_compile_engines(c);
     load_state(c);
     c->storage_pool = pool_new("storage", STORAGE_THREADS, STORAGE_QUEUE_MAX);
     c->slow_pool = pool_new("slow", slow_threads(), SLOW_QUEUE_MAX);
@@ -779,6 +725,8 @@ void core_free(struct core *c)
     thread_join(&c->control_thread);
     pool_free(c->storage_pool);
     pool_free(c->slow_pool);
+    if (c->config.storage_config) /* perhaps another one than it began with */
+        storage_close(c->config.storage);
     loop_free(c->control);
     unseal_progress_free(c->progress);
     for (struct engine_entry *e = c->engines; e->engine; e++)

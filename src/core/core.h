@@ -19,8 +19,10 @@ struct core_config {
     const struct clock *clock;
     str version;                         /* "1.14.7+coffer.0.1.0" */
     const struct engine *const *engines; /* the mountable ones (engine/engines.h); NULL-terminated */
-    /* to reopen storage after a device failed; NULL: seal instead */
     const struct engine *const *methods; /* the auth methods (auth/methods.h); NULL: none */
+    /* To reopen storage after a device failed: then storage is the core's, closed with it. NULL: the
+     * caller's,
+     * and a failure seals. */
     const struct config_block *storage_config;
 };
 struct core *core_new(const struct core_config *c);

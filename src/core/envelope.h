@@ -1,6 +1,7 @@
 /* envelope: an answer as the API's JSON object, as clients get it and as a wrapped answer is kept.
  *
- * Shape: {"request_id","lease_id","renewable","lease_duration","data","wrap_info","warnings","auth"}, in this order.
+ * Shape: {"request_id","lease_id","renewable","lease_duration","data","wrap_info","warnings","auth"}, in this
+ * order.
  */
 #pragma once
 #include "base/buf.h"

@@ -465,7 +465,8 @@ static void answer_finished(struct inflight *slot)
     arena_reset(slot->scratch);
 }
 
-/* An answer may let the next request of its connection in, which is finished at once: the loop must not sleep on it. */
+/* An answer may let the next request of its connection in, which is finished at once: the loop must not sleep
+ * on it. */
 static void turn_end(struct loop *l, struct loop_hook *h)
 {
     struct inflight *slot = CONTAINER_OF(h, struct inflight, hook);

@@ -22,7 +22,8 @@ static str split_folder(struct arena *a, int kind)
     return arena_fmt(a, "%s/", kinds[kind].path);
 }
 
-/* One entry per mount, core/mounts/UUID in plain JSON, as newer OpenBao keeps them on stores with transactions. */
+/* One entry per mount, core/mounts/UUID in plain JSON, as newer OpenBao keeps them on stores with
+ * transactions. */
 static struct error *load_split(struct txn *t, int kind, struct json *entries, bool *ret_some)
 {
     struct view core = txn_view(t, SPACE_CORE);

@@ -120,7 +120,8 @@ static struct error *fetch_backend(struct txn *t, struct space *s, str path, str
 
     t->past_lru = true;
     TRY(storage_get(backend, t->arena, path, &f->record));
-    /* in flight: it may be in the backend already, beside others of its group that the cache still has as they were */
+    /* in flight: it may be in the backend already, beside others of its group that the cache still has as
+     * they were */
     if (backend->caps.blocking && (is_cacheable(s, path) || t->mode == TXN_REHEARSAL) &&
         !lane_overlay_has(t->active->lane, path))
         lru_fill(t->active->lru, s, seq, path, f->record);
@@ -421,7 +422,8 @@ static struct error *list_full(struct txn *t, struct space *s, str prefix, struc
         return stop(t, TXN_WOULD_BLOCK);
     }
     t->past_lru = true;
-    /* what is in flight is noted first: the backend may have it or not when it is asked, the outcome is the same */
+    /* what is in flight is noted first: the backend may have it or not when it is asked, the outcome is the
+     * same */
     struct flying_list flying = {.arena = t->arena, .prefix = prefix, .end = &flying.first};
 
     if (t->mode == TXN_LANE)

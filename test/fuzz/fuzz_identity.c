@@ -40,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     if (!bucket_parse(a, STR("p"), (bytes){p, n}, &b)) {
         bytes once = bucket_pack(a, b), twice;
 
-        /* the library takes a long form of the field number 0, which no writer makes, and refuses the short one */
+        /* the library takes a long form of the field number 0, which no writer makes, and refuses the short
+         * one */
         if (!bucket_parse(a, STR("p"), once, &again)) {
             twice = bucket_pack(a, again);
             check(once.n == twice.n && memcmp(once.p, twice.p, once.n) == 0);

@@ -17,7 +17,7 @@ static void fuzz_metadata(struct arena *a, bytes b)
     bytes once = kv2_pack(a, &m->base);
     Kv2__KeyMetadata *again = kv2_meta_unpack(a, once);
 
-    if (!again) /* the library reads field number 0, which is none, in a long form only, and writes the short */
+    if (!again) /* the library reads field number 0, which is none, in a long form only */
         return;
     bytes twice = kv2_pack(a, &again->base);
 

@@ -1,10 +1,13 @@
 /* lease: the expiration manager: when what was given out, a token or a secret, ends.
  *
- * Stored: docs/formats/leases.md (sys/expire/id/LEASE_ID, sys/expire/token/). In memory: one compact record per
+ * Stored: docs/formats/leases.md (sys/expire/id/LEASE_ID, sys/expire/token/). In memory: one compact record
+ * per
  * lease (lease_index.h), loaded in the background after activation; a token's lease is read on demand
  * meanwhile. Due leases are revoked by internal requests in the lane, LEASE_REVOKING_MAX at a time, with
- * back-off; after LEASE_ATTEMPTS_MAX failures irrevocable: kept, with revokeErr stored. Leases of a mount whose
- * engine this program does not have are counted and kept. Threads: the manager's functions from any thread; its
+ * back-off; after LEASE_ATTEMPTS_MAX failures irrevocable: kept, with revokeErr stored. Leases of a mount
+ * whose
+ * engine this program does not have are counted and kept. Threads: the manager's functions from any thread;
+ * its
  * timer runs on the control thread.
  */
 #pragma once
@@ -54,8 +57,8 @@ bool lease_is_foreign(const struct request *rq, const struct lease *l);
 /* Makes the lease of rs->secret_lease for the request's token and puts its id and times into the answer. */
 struct error *lease_grant(struct request *rq, struct response *rs) MUST_USE;
 /* Renews the lease of a secret and fills the answer. Errors with the API's texts. */
-struct error *lease_renew_secret(struct request *rq, struct response *rs, struct lease *l, int64_t increment_ns)
-    MUST_USE;
+struct error *lease_renew_secret(struct request *rq, struct response *rs, struct lease *l,
+                                 int64_t increment_ns) MUST_USE;
 
 enum lease_how {
     LEASE_STRICT, /* an engine that fails to undo what it gave out fails the request */
@@ -64,14 +67,17 @@ enum lease_how {
 };
 /* One step of revoking a lease: writes at most *left entries (of TOKEN_STEP_ENTRIES), and a few that end it.
  * ret_done: it is gone. */
-struct error *lease_revoke_within(struct request *rq, const struct lease *l, enum lease_how how, unsigned *left,
-                                  bool *ret_done) MUST_USE;
+struct error *lease_revoke_within(struct request *rq, const struct lease *l, enum lease_how how,
+                                  unsigned *left, bool *ret_done) MUST_USE;
 /* The same for every lease below a prefix that ends in '/' ("auth/userpass/"). ret_done: none is left. */
-struct error *lease_revoke_prefix(struct request *rq, str prefix, enum lease_how how, bool *ret_done) MUST_USE;
-struct error *lease_revoke_prefix_step(struct request *rq, str prefix, bool *ret_done) MUST_USE; /* LEASE_STRICT */
+struct error *lease_revoke_prefix(struct request *rq, str prefix, enum lease_how how, bool *ret_done)
+    MUST_USE;
+struct error *lease_revoke_prefix_step(struct request *rq, str prefix, bool *ret_done)
+    MUST_USE; /* LEASE_STRICT */
 /* Hands the secret leases that a token (its stored name) asked for to the manager, to be revoked now: part of
  * revoking the token. */
-struct error *lease_expire_of_token(struct request *rq, str token_hash, unsigned *left, bool *ret_done) MUST_USE;
+struct error *lease_expire_of_token(struct request *rq, str token_hash, unsigned *left, bool *ret_done)
+    MUST_USE;
 /* Removes leases whose token is gone, and what points to no lease, in the background. */
 void lease_tidy_start(struct active *a);
 

@@ -561,7 +561,8 @@ size_t lease_index_count(struct lease_index *ix, enum lease_state state)
     return n;
 }
 
-size_t lease_index_ids(struct lease_index *ix, struct arena *a, enum lease_state state, size_t max, str *ret_ids)
+size_t lease_index_ids(struct lease_index *ix, struct arena *a, enum lease_state state, size_t max,
+                       str *ret_ids)
 {
     size_t n = 0;
 

@@ -42,7 +42,8 @@ unsigned lease_index_retry(struct lease_index *ix, str lease_id, int64_t now_ns,
 void lease_index_live(struct lease_index *ix, str lease_id, int64_t expire_ns);
 void lease_index_give_up(struct lease_index *ix, str lease_id);
 /* Up to `max` ids in this state. */
-size_t lease_index_ids(struct lease_index *ix, struct arena *a, enum lease_state state, size_t max, str *ret_ids);
+size_t lease_index_ids(struct lease_index *ix, struct arena *a, enum lease_state state, size_t max,
+                       str *ret_ids);
 int64_t lease_index_next_due(struct lease_index *ix); /* INT64_MAX: nothing */
 size_t lease_index_count(struct lease_index *ix, enum lease_state state);
 size_t lease_index_total(struct lease_index *ix); /* without the marks */

@@ -6,8 +6,8 @@
 static const str id_folder = {"id/", 3};
 enum { STEP_LISTS = 64 };
 
-struct error *lease_revoke_within(struct request *rq, const struct lease *l, enum lease_how how, unsigned *left,
-                                  bool *ret_done)
+struct error *lease_revoke_within(struct request *rq, const struct lease *l, enum lease_how how,
+                                  unsigned *left, bool *ret_done)
 {
     struct lease later = *l;
 
@@ -49,7 +49,8 @@ static struct error *revoke_named(struct step *s, str id, bool *ret_done)
 
     *ret_done = true;
     TRY(lease_get(&s->expire, s->rq->arena, id, &l));
-    if (!l || (s->how == LEASE_LATER && (l->expire_time_ns <= clock_wall_ns(s->rq->clock) || l->revoke_err.n > 0)))
+    if (!l ||
+        (s->how == LEASE_LATER && (l->expire_time_ns <= clock_wall_ns(s->rq->clock) || l->revoke_err.n > 0)))
         return NULL;
     return lease_revoke_within(s->rq, l, s->how, &s->left, ret_done);
 }
@@ -80,7 +81,8 @@ static struct error *visit(struct step *s, str name, size_t next_at)
     return NULL;
 }
 
-/* The names of the top level are used up. Leases that end later are still there: only those not yet seen count. */
+/* The names of the top level are used up. Leases that end later are still there: only those not yet seen
+ * count. */
 static struct error *look_again(struct step *s, bool *ret_done)
 {
     bool later = s->how == LEASE_LATER;

@@ -21,7 +21,8 @@ static str index_path(struct request *rq, str token_id, str lease_id)
 /* The token that asked; its parent for a batch token. Empty: a batch token without one. */
 static str owner_of(struct request *rq, const struct lease *l)
 {
-    const struct token_entry *batch = l->token_type == TOKEN_BATCH ? token_batch_open(rq, l->client_token) : NULL;
+    const struct token_entry *batch =
+        l->token_type == TOKEN_BATCH ? token_batch_open(rq, l->client_token) : NULL;
 
     if (l->token_type == TOKEN_BATCH)
         return batch ? batch->parent : (str){0};
@@ -30,7 +31,8 @@ static str owner_of(struct request *rq, const struct lease *l)
 
 /* ---- given out ---- */
 
-static struct error *limit_by_token(struct request *rq, const struct lease *l, int64_t now_ns, int64_t *ttl_ns)
+static struct error *limit_by_token(struct request *rq, const struct lease *l, int64_t now_ns,
+                                    int64_t *ttl_ns)
 {
     const struct token_entry *te;
 
@@ -132,7 +134,8 @@ static struct secret_lease secret_of(struct request *rq, const struct lease *l)
 }
 
 /* The engine sees its own mount's view, whatever the request is about. */
-static struct error *ask_engine(struct request *rq, const struct mount *m, bool renews, struct secret_lease *s)
+static struct error *ask_engine(struct request *rq, const struct mount *m, bool renews,
+                                struct secret_lease *s)
 {
     const struct mount *mount = rq->mount;
     struct view *view = rq->view, own = txn_mount_view(rq->txn, m);
@@ -150,7 +153,8 @@ static struct error *mount_of(struct request *rq, const struct lease *l, const s
 {
     *ret = mount_find(request_mounts(rq), l->path);
     if (!*ret)
-        return fail(rq, ERR_NOT_FOUND, "no handler for route \"%.*s\". route entry not found.", PSTR(l->path));
+        return fail(rq, ERR_NOT_FOUND, "no handler for route \"%.*s\". route entry not found.",
+                    PSTR(l->path));
     if (!(*ret)->engine)
         return fail(rq, ERR_BAD_REQUEST, "the engine \"%.*s\" of this lease is not in this program",
                     PSTR((*ret)->type));
@@ -164,7 +168,8 @@ bool lease_is_foreign(const struct request *rq, const struct lease *l)
     return m && !m->engine;
 }
 
-struct error *lease_renew_secret(struct request *rq, struct response *rs, struct lease *l, int64_t increment_ns)
+struct error *lease_renew_secret(struct request *rq, struct response *rs, struct lease *l,
+                                 int64_t increment_ns)
 {
     int64_t now = clock_wall_ns(rq->clock);
     const struct mount *m;
@@ -224,7 +229,8 @@ static struct error *delete_secret(struct request *rq, const struct lease *l)
     return lease_delete(rq, l->id);
 }
 
-struct error *lease_revoke_secret(struct request *rq, const struct lease *l, bool force, unsigned *left, bool *ret_done)
+struct error *lease_revoke_secret(struct request *rq, const struct lease *l, bool force, unsigned *left,
+                                  bool *ret_done)
 {
     enum { ENTRIES = LEASE_HOOK_ENTRIES + 2 };
 

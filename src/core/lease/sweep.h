@@ -1,4 +1,5 @@
-/* sweep: looks at every entry of some folders in the background, and removes what is wrong, each by a request of
+/* sweep: looks at every entry of some folders in the background, and removes what is wrong, each by a request
+ * of
  * its own in the lane, so many at a time.
  *
  * Threads: scans and judges on the storage pool; fixes run in the lane.
@@ -15,5 +16,6 @@ struct sweep_folder {
     struct error *(*fix)(struct request *rq, str path, bool *ret_done);
 };
 
-/* folders: up to one whose folder is empty; lives as long as the program. The log says how much was removed. */
+/* folders: up to one whose folder is empty; lives as long as the program. The log says how much was removed.
+ * */
 void sweep_start(struct active *a, const char *log, const struct sweep_folder *folders);

@@ -1,7 +1,7 @@
-/* leases: sys/leases/: looking at what was given out, renewing and ending it; and the older names of these routes. */
-#include "core/lease/lease.h"
-
+/* leases: sys/leases/: looking at what was given out, renewing and ending it; and the older names of these
+ * routes. */
 #include "core/active.h"
+#include "core/lease/lease.h"
 #include "core/mount.h"
 #include "core/sys/sys.h"
 #include "core/token/token.h"
@@ -216,7 +216,8 @@ static struct error *limit_of(struct request *rq, size_t *ret)
     if (text.n == 0 || *ret == SIZE_MAX)
         return NULL;
     if (!str_parse_i64(text, &n))
-        return fail_wrapped(rq, ERR_INTERNAL, "invalid 'limit' provided: strconv.Atoi: parsing \"%.*s\": invalid syntax",
+        return fail_wrapped(rq, ERR_INTERNAL,
+                            "invalid 'limit' provided: strconv.Atoi: parsing \"%.*s\": invalid syntax",
                             PSTR(text));
     if (n < 1)
         return fail_wrapped(rq, ERR_INTERNAL, "limit must be 'none' or a positive integer");
@@ -249,9 +250,10 @@ static struct error *irrevocable_list(struct request *rq, struct response *rs)
         json_append(a, leases, o);
     }
     if (n == max && lease_manager_irrevocable(active_leases(rq->active)) > n)
-        response_warn(rq, rs,
-                      "Command halted because many irrevocable leases were found. To emit the entire list, re-run "
-                      "the command with force set true.");
+        response_warn(
+            rq, rs,
+            "Command halted because many irrevocable leases were found. To emit the entire list, re-run "
+            "the command with force set true.");
     json_set_int(a, response_data(rq, rs), STR("lease_count"), leases->n);
     json_set(a, response_data(rq, rs), STR("leases"), leases);
     return NULL;
@@ -264,11 +266,11 @@ static const struct field lookup_fields[] = {
     {"lease_id", FT_STRING, .help = "the lease"}, {0}};
 static const struct field list_fields[] = {
     {"prefix", FT_STRING, FIELD_PATH, .help = "what the ids begin with"}, {0}};
-#define RENEW_FIELDS                                                                                          \
-    {"lease_id", FT_STRING, .help = "the lease"},                                                             \
+#define RENEW_FIELDS                                                                                       \
+    {"lease_id", FT_STRING, .help = "the lease"},                                                           \
     {"increment", FT_SECONDS, .help = "how long it shall last from now on", .dflt = "0"}
-#define REVOKE_FIELDS                                                                                         \
-    {"lease_id", FT_STRING, .help = "the lease"},                                                             \
+#define REVOKE_FIELDS                                                                                      \
+    {"lease_id", FT_STRING, .help = "the lease"},                                                           \
     {"sync", FT_BOOL, .help = "answer when it is gone, not before", .dflt = "true"}
 #define URL_FIELD {"url_lease_id", FT_STRING, FIELD_PATH, .help = "the lease"}
 #define BODY_URL_FIELD {"url_lease_id", FT_STRING, .help = "the lease"}

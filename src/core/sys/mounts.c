@@ -43,8 +43,7 @@ struct error *mount_path_reachable(struct request *rq, str path)
     }
     for (size_t i = 0; ok && i < path.n; i++)
         ok = (uint8_t)path.p[i] >= ' ' && path.p[i] != 0x7f;
-    return ok ? NULL
-              : fail(rq, ERR_BAD_REQUEST, "path \"%.*s\" is one that no request reaches", PSTR(path));
+    return ok ? NULL : fail(rq, ERR_BAD_REQUEST, "path \"%.*s\" is one that no request reaches", PSTR(path));
 }
 
 struct error *mount_path_free(struct request *rq, str path)

@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-/* Moves are done in one transaction here, so the status of every move that was begun is success. What is kept
+/* Moves are done in one transaction here, after the leases of the old path have been revoked in steps, so the
+ * status of every move that was begun is success. What is kept
  * is which moves those
  * were, for the life of this activation, the newest first. */
 enum { MOVES_MAX = 256 };
@@ -95,6 +96,7 @@ static struct error *move_write(struct request *rq, struct response *rs)
     str from = field_str(rq, "from"), to = field_str(rq, "to");
     struct mount_tables tables;
     enum table_kind kind;
+    bool freed;
 
     if (from.n == 0 || to.n == 0)
         return fail(rq, ERR_BAD_REQUEST, "both 'from' and 'to' path must be specified as a string");
@@ -105,6 +107,9 @@ static struct error *move_write(struct request *rq, struct response *rs)
     if (!mount_exact(rq, from))
         return fail(rq, ERR_BAD_REQUEST, "no matching mount at \"%.*s\"", PSTR(from));
     TRY(check_target(rq, to));
+    TRY(lease_revoke_prefix_step(rq, from, &freed)); /* what it gave out is bound to its path */
+    if (!freed)
+        return response_again(rs);
     TRY(mount_tables_load(rq->txn, &tables));
     struct json *entry = mount_tables_find(&tables, from, &kind);
 
@@ -158,8 +163,8 @@ static const struct field status_fields[] = {
 };
 
 const struct route sys_remount_routes[] = {
-    {"remount", move_fields, .ops = {[OP_UPDATE] = {move_write}}, .flags = ROUTE_SUDO | ROUTE_TOP_LEVEL,
-     .help = "moves a mount to another path"},
+    {"remount", move_fields, .ops = {[OP_UPDATE] = {move_write, ROUTE_BULK}},
+     .flags = ROUTE_SUDO | ROUTE_TOP_LEVEL, .help = "moves a mount to another path"},
     {"remount/status/{migration_id}", status_fields, .ops = {[OP_READ] = {status_read}},
      .help = "how a move went"},
     {0},

@@ -3,12 +3,13 @@
 #include "core/engine.h"
 #include "core/mount.h"
 
-extern const struct route sys_mount_routes[], sys_tune_routes[], sys_remount_routes[], sys_ui_routes[], sys_audit_header_routes[],
-    sys_lease_routes[], sys_capability_routes[], sys_tool_routes[], sys_rotate_routes[], sys_counter_routes[],
-    sys_ui_header_routes[], sys_node_routes[];
+extern const struct route sys_mount_routes[], sys_tune_routes[], sys_remount_routes[], sys_ui_routes[],
+    sys_audit_header_routes[], sys_lease_routes[], sys_capability_routes[], sys_tool_routes[],
+    sys_rotate_routes[], sys_counter_routes[], sys_ui_header_routes[], sys_node_routes[];
 
 struct config;
-str cluster_address(struct arena *a, const struct config *c); /* node.c; as other nodes are told; empty: none */
+/* node.c; as other nodes are told; empty: none */
+str cluster_address(struct arena *a, const struct config *c);
 
 /* mount_answer.c: a mount as sys/mounts and sys/auth show it; as tune shows it. */
 struct json *mount_answer(struct arena *a, const struct mount *m);
@@ -27,7 +28,8 @@ void mount_ttl_set(struct request *rq, struct json *config, const char *name, in
 /* The path a route names: "secret/", "auth/userpass/" for routes under auth/. */
 str mount_path_named(const struct request *rq);
 const struct mount *mount_exact(const struct request *rq, str path); /* NULL: none at just this path */
-/* Refuses a path that the front never lets through: with an empty segment, "." or "..", control characters. */
+/* Refuses a path that the front never lets through: with an empty segment, "." or "..", control characters.
+ * */
 struct error *mount_path_reachable(struct request *rq, str path) MUST_USE;
 /* Refuses a path that overlaps a mount. */
 struct error *mount_path_free(struct request *rq, str path) MUST_USE;

@@ -63,9 +63,10 @@ struct token_spec {
     int64_t num_uses, ttl_ns, explicit_max_ttl_ns, period_ns;
     bool renewable;
     bool no_default_policy;
-    bool unsigned_form; /* root tokens are given out as they are */
+    bool unsigned_form;   /* root tokens are given out as they are */
     enum token_type type; /* TOKEN_DEFAULT: service */
-    bool explicit_max_of_role, period_of_role; /* asked of the role at each renewal, not in the token's entry */
+    bool explicit_max_of_role,
+        period_of_role; /* asked of the role at each renewal, not in the token's entry */
     /* of a login; kept in the lease for renewing */
     bool is_login;
     const str *method_policies; /* as the auth method named them */

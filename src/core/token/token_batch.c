@@ -65,7 +65,8 @@ static bytes message_of(struct arena *a, const struct token_spec *spec, int64_t 
     return (bytes){out, token__entry__pack(&e, out)};
 }
 
-struct error *token_batch_make(struct request *rq, const struct token_spec *spec, int64_t now_ns, str *ret_token)
+struct error *token_batch_make(struct request *rq, const struct token_spec *spec, int64_t now_ns,
+                               str *ret_token)
 {
     struct arena *a = rq->arena;
     bytes clear = message_of(a, spec, now_ns);

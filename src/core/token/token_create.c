@@ -8,22 +8,22 @@
 #include "core/token/token_role.h"
 
 /* clang-format off */
-#define CREATE_FIELDS                                                                                         \
-    {"id", FT_STRING, FIELD_SENSITIVE,                                                                        \
-     .help = "The token's id; root and sudo only. Without it a random one is made."},                         \
-    {"display_name", FT_STRING, .help = "Name shown in look-ups and audit, after \"token-\"."},               \
-    {"entity_alias", FT_STRING, .help = "Name of the entity alias to use; only with a token role."},          \
-    {"explicit_max_ttl", FT_STRING, .help = "Hard end of the token's life; it cannot be renewed past it."},   \
-    {"lease", FT_STRING, FIELD_DEPRECATED, .help = "Use ttl."},                                               \
-    {"meta", FT_KV, .help = "Names and values shown in look-ups and audit."},                                 \
-    {"no_default_policy", FT_BOOL, .help = "Leave the policy \"default\" out."},                              \
-    {"no_parent", FT_BOOL, .help = "Make an orphan; root and sudo only."},                                    \
-    {"num_uses", FT_INT, .help = "How often the token may be used; 0: without limit."},                       \
-    {"period", FT_STRING, .help = "Each renewal gives this much; root and sudo only."},                       \
-    {"policies", FT_LIST, .help = "Names of the token's policies; without any, those of the parent."},        \
-    {"renewable", FT_BOOL, .help = "May the token be renewed?", .dflt = "true"},                              \
-    {"ttl", FT_STRING, .help = "How long the token lives."},                                                  \
-    {"type", FT_STRING, .help = "Kind of token: service or batch."},                                          \
+#define CREATE_FIELDS                                                                                       \
+    {"id", FT_STRING, FIELD_SENSITIVE,                                                                       \
+     .help = "The token's id; root and sudo only. Without it a random one is made."},                        \
+    {"display_name", FT_STRING, .help = "Name shown in look-ups and audit, after \"token-\"."},              \
+    {"entity_alias", FT_STRING, .help = "Name of the entity alias to use; only with a token role."},         \
+    {"explicit_max_ttl", FT_STRING, .help = "Hard end of the token's life; it cannot be renewed past it."},  \
+    {"lease", FT_STRING, FIELD_DEPRECATED, .help = "Use ttl."},                                              \
+    {"meta", FT_KV, .help = "Names and values shown in look-ups and audit."},                                \
+    {"no_default_policy", FT_BOOL, .help = "Leave the policy \"default\" out."},                             \
+    {"no_parent", FT_BOOL, .help = "Make an orphan; root and sudo only."},                                   \
+    {"num_uses", FT_INT, .help = "How often the token may be used; 0: without limit."},                      \
+    {"period", FT_STRING, .help = "Each renewal gives this much; root and sudo only."},                      \
+    {"policies", FT_LIST, .help = "Names of the token's policies; without any, those of the parent."},       \
+    {"renewable", FT_BOOL, .help = "May the token be renewed?", .dflt = "true"},                             \
+    {"ttl", FT_STRING, .help = "How long the token lives."},                                                 \
+    {"type", FT_STRING, .help = "Kind of token: service or batch."},                                         \
     {0}
 /* clang-format on */
 
@@ -123,9 +123,9 @@ static struct error *choose_by_role(struct request *rq, const struct token_role 
     struct names allowed = canonical(a, r->allowed, r->n_allowed, dflt);
     struct names globs = canonical(a, r->allowed_globs, r->n_allowed_globs, false);
     bool allows = r->n_allowed + r->n_allowed_globs > 0;
-    struct names out = asked.n    ? canonical(a, asked.v, asked.n, dflt)
-                       : allows   ? allowed
-                                  : canonical(a, held.v, held.n, dflt);
+    struct names out = asked.n  ? canonical(a, asked.v, asked.n, dflt)
+                       : allows ? allowed
+                                : canonical(a, held.v, held.n, dflt);
 
     for (size_t i = 0; i < out.n && asked.n && allows; i++)
         if (!has(allowed, out.v[i]) && !token_globs_match(globs.v, globs.n, out.v[i]))
@@ -305,7 +305,8 @@ static struct error *read_times(struct request *rq, bool sudo, struct token_spec
     return duration_field(rq, field_str(rq, "ttl").n ? "ttl" : "lease", &spec->ttl_ns);
 }
 
-/* The shorter one counts; what the role alone says is not in the token's entry: it is looked up when the token
+/* The shorter one counts; what the role alone says is not in the token's entry: it is looked up when the
+ * token
  * is renewed. */
 static void limit_by_role(int64_t *ns, int64_t role_ns, bool *ret_of_role)
 {
@@ -388,7 +389,8 @@ static struct error *choose_parent(struct request *rq, bool sudo, bool orphan, c
     return NULL;
 }
 
-static struct error *create(struct request *rq, struct response *rs, bool orphan, const struct token_role *role)
+static struct error *create(struct request *rq, struct response *rs, bool orphan,
+                            const struct token_role *role)
 {
     struct token_spec spec = {.path = rq->path, .renewable = field_bool(rq, "renewable")};
     struct names policies = {0};

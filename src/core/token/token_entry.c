@@ -179,7 +179,8 @@ struct json *token_lease_json(struct arena *a, const struct token_spec *spec, st
 
     for (size_t i = 0; i < COUNT_OF(nulls); i++)
         json_set(a, auth, str_from_cstr(nulls[i]), json_null(a));
-    json_set(a, auth, STR("internal_data"), spec->internal_data ? json_copy(a, spec->internal_data) : json_null(a));
+    json_set(a, auth, STR("internal_data"),
+             spec->internal_data ? json_copy(a, spec->internal_data) : json_null(a));
     json_set(a, auth, STR("alias"), spec->alias ? json_copy(a, spec->alias) : json_null(a));
     json_set_int(a, auth, STR("max_ttl"), spec->max_ttl_ns);
     json_set_str(a, auth, STR("display_name"), spec->display_name);

@@ -64,9 +64,10 @@ static struct error *limits_of(struct request *rq, const struct token_entry *te,
         return NULL;
     TRY(token_role_load(rq, te->role, &role));
     if (!role)
-        return fail_wrapped(rq, ERR_INTERNAL,
-                            "failed to renew entry: original token role \"%.*s\" could not be found, not renewing",
-                            PSTR(te->role));
+        return fail_wrapped(
+            rq, ERR_INTERNAL,
+            "failed to renew entry: original token role \"%.*s\" could not be found, not renewing",
+            PSTR(te->role));
     ask->period_ns = role->token.period_ns;
     ask->explicit_max_ns = role->token.explicit_max_ttl_ns;
     return NULL;

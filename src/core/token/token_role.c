@@ -121,8 +121,7 @@ static bool suffix_is_valid(str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        bool word =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
         bool end = i == 0 || i == s.n - 1;
 
         if (!word && (end || (c != '-' && c != '.' && (c != '/' || s.p[i - 1] == '/'))))
@@ -145,7 +144,8 @@ static struct error *parse_own(struct request *rq, struct token_role *r, bool is
         return fail(rq, ERR_BAD_REQUEST,
                     "given role path suffix contains invalid characters; must match \\w[\\w-.]+\\w");
     if (str_find(suffix, STR("..")) < suffix.n)
-        return fail(rq, ERR_BAD_REQUEST, "error registering path suffix: path cannot contain parent references");
+        return fail(rq, ERR_BAD_REQUEST,
+                    "error registering path suffix: path cannot contain parent references");
     r->path_suffix = suffix;
     return NULL;
 }
@@ -218,7 +218,8 @@ static struct error *parse_type(struct request *rq, struct token_role *r)
 
 /* The new name goes before the old one; what is given under one of them alone is nothing under the other's
  * name, but counts. */
-static void parse_time(struct request *rq, const char *name, const char *old_name, int64_t *ns, int64_t *old_ns)
+static void parse_time(struct request *rq, const char *name, const char *old_name, int64_t *ns,
+                       int64_t *old_ns)
 {
     if (field_given(rq, name)) {
         *ns = field_ns(rq, name);
@@ -262,11 +263,11 @@ static struct error *parse_token_fields(struct request *rq, struct token_role *r
 
 static struct error *check_batch(struct request *rq, const struct token_role *r)
 {
-    const char *what = !r->orphan                       ? "non-orphan tokens"
-                       : r->token.period_ns > 0         ? "periodic tokens"
-                       : r->renewable                   ? "renewable tokens"
+    const char *what = !r->orphan                         ? "non-orphan tokens"
+                       : r->token.period_ns > 0           ? "periodic tokens"
+                       : r->renewable                     ? "renewable tokens"
                        : r->token.explicit_max_ttl_ns > 0 ? "tokens with an explicit max TTL"
-                                                        : NULL;
+                                                          : NULL;
 
     if (r->token.type != TYPE_BATCH || !what)
         return NULL;
@@ -278,11 +279,12 @@ static void warn_max_ttl(struct request *rq, struct response *rs, const struct t
     int64_t max = mount_max_ttl_ns(rq, rq->mount);
 
     if (r->token.explicit_max_ttl_ns > max)
-        response_warn(rq, rs,
-                      "Given explicit max TTL of %lld is greater than system/mount allowed value of %lld "
-                      "seconds; until this is fixed attempting to create tokens against this role will result "
-                      "in an error",
-                      (long long)(r->token.explicit_max_ttl_ns / NS_PER_S), (long long)(max / NS_PER_S));
+        response_warn(
+            rq, rs,
+            "Given explicit max TTL of %lld is greater than system/mount allowed value of %lld "
+            "seconds; until this is fixed attempting to create tokens against this role will result "
+            "in an error",
+            (long long)(r->token.explicit_max_ttl_ns / NS_PER_S), (long long)(max / NS_PER_S));
 }
 
 static struct error *role_write(struct request *rq, struct response *rs)
@@ -330,7 +332,8 @@ static struct error *role_read(struct request *rq, struct response *rs)
     json_set(a, d, STR("allowed_policies"), json_strings(a, r->allowed, r->n_allowed));
     json_set(a, d, STR("allowed_policies_glob"), json_strings(a, r->allowed_globs, r->n_allowed_globs));
     json_set(a, d, STR("disallowed_policies"), json_strings(a, r->disallowed, r->n_disallowed));
-    json_set(a, d, STR("disallowed_policies_glob"), json_strings(a, r->disallowed_globs, r->n_disallowed_globs));
+    json_set(a, d, STR("disallowed_policies_glob"),
+             json_strings(a, r->disallowed_globs, r->n_disallowed_globs));
     set_strs(a, d, "allowed_entity_aliases", r->entity_aliases, r->n_entity_aliases);
     json_set_int(a, d, STR("period"), r->old_period_ns / NS_PER_S);
     json_set_int(a, d, STR("token_period"), r->token.period_ns / NS_PER_S);
@@ -387,7 +390,8 @@ static const struct field role_fields[] = {
     {"token_no_default_policy", FT_BOOL, .help = "Leave the policy \"default\" out."},
     {"token_num_uses", FT_INT, .help = "How often a token may be used; 0: without limit."},
     {"token_period", FT_SECONDS, .help = "Makes periodic tokens: each renewal gives this much."},
-    {"token_type", FT_STRING, .help = "Kind of the tokens: service, batch, default-service or default-batch."},
+    {"token_type", FT_STRING,
+     .help = "Kind of the tokens: service, batch, default-service or default-batch."},
     {"bound_cidrs", FT_STRINGS, FIELD_DEPRECATED, .help = "Use token_bound_cidrs."},
     {"explicit_max_ttl", FT_SECONDS, FIELD_DEPRECATED, .help = "Use token_explicit_max_ttl."},
     {"period", FT_SECONDS, FIELD_DEPRECATED, .help = "Use token_period."},

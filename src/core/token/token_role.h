@@ -17,7 +17,8 @@ struct token_role {
     int64_t old_period_ns, old_explicit_max_ttl_ns;
 };
 
-struct error *token_role_load(struct request *rq, str name, struct token_role **ret) MUST_USE; /* NULL: none */
+struct error *token_role_load(struct request *rq, str name, struct token_role **ret)
+    MUST_USE; /* NULL: none */
 /* "*" stands for any text, wherever it is. */
 bool token_glob_matches(str pattern, str text);
 bool token_globs_match(const str *patterns, size_t n, str text);

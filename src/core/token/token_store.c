@@ -294,7 +294,8 @@ static struct error *store_lease(struct request *rq, const struct token_spec *sp
 }
 
 /* m->id becomes the token's string as it is given out. */
-static struct error *make_service(struct request *rq, const struct token_spec *spec, int64_t now_ns, struct made *m)
+static struct error *make_service(struct request *rq, const struct token_spec *spec, int64_t now_ns,
+                                  struct made *m)
 {
     bool is_plain = spec->unsigned_form || spec->id.n ||
                     (spec->n_policies == 1 && str_eq(spec->policies[0], STR("root")) && spec->ttl_ns == 0);

@@ -3,7 +3,8 @@
 #include "core/lease/sweep.h"
 #include "core/token/token_private.h"
 
-/* What is wrong with an accessor entry or a parent entry: nothing, its token is gone, or its token is dead. */
+/* What is wrong with an accessor entry or a parent entry: nothing, its token is gone, or its token is dead.
+ * */
 enum verdict { SOUND, DANGLING, DEAD };
 
 static struct error *judge(struct request *rq, str path, enum verdict *ret, const struct token_entry **ret_te)

@@ -285,7 +285,8 @@ static void test_warnings(void **state)
 
 /* clang-format off */
 static const struct {
-    const char *text, *error; /* "": after "error loading configuration from t.hcl: "; with '=': the whole text */
+    /* "": after "error loading configuration from t.hcl: "; with '=': the whole text */
+    const char *text, *error;
 } errors[] = {
     {"ui = ", NULL},
     {"ui", "At 1:4: key 'ui' expected start of object ('{') or assignment ('=')"},

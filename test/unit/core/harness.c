@@ -47,7 +47,8 @@ static struct answer answer_of(struct arena *a, const struct core_call *call)
     return answer;
 }
 
-/* The hold on struct active ends only when done has returned: as long as a real answer is being made of it. */
+/* The hold on struct active ends only when done has returned: as long as a real answer is being made of it.
+ * */
 static void call_end(struct core_call *call)
 {
     struct harness_call *hc = CONTAINER_OF(call, struct harness_call, call);

@@ -1,6 +1,8 @@
-/* harness: a whole core in the test's process, its loops in threads: calls from any thread, waited for or not.
+/* harness: a whole core in the test's process, its loops in threads: calls from any thread, waited for or
+ * not.
  *
- * Use: harness_start(), harness_call() …, harness_stop(). On the test's own thread harness_must() also checks the status.
+ * Use: harness_start(), harness_call() …, harness_stop(). On the test's own thread harness_must() also checks
+ * the status.
  * Memory: an answer lives in the arena given; one that `done` gets, until it returns.
  * Threads: start, stop, must and the helpers after it on the test's thread; call and send from any.
  */

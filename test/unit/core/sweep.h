@@ -1,6 +1,8 @@
-/* sweep: every operation of every route of every mount of a running core, each with a path and a body that fit it.
+/* sweep: every operation of every route of every mount of a running core, each with a path and a body that
+ * fit it.
  *
- * Use: sweep_mounts() once, so that each engine has a mount; sweep_of() for the list. Lifetime: of the harness.
+ * Use: sweep_mounts() once, so that each engine has a mount; sweep_of() for the list. Lifetime: of the
+ * harness.
  */
 #pragma once
 #include "harness.h"
@@ -13,7 +15,8 @@ struct sweep_op {
     unsigned flags;
 };
 
-void sweep_mounts(struct harness *h); /* kv 1 at secret/, kv 2 at kv2/, userpass at auth/up/ with the user ann */
+void sweep_mounts(
+    struct harness *h); /* kv 1 at secret/, kv 2 at kv2/, userpass at auth/up/ with the user ann */
 const struct sweep_op *sweep_of(struct harness *h, size_t *ret_n);
 /* The path with usual values, but `value` for the path's value `name` (NULL: none). */
 str sweep_path(struct arena *a, const struct sweep_op *o, const char *name, str value);

@@ -91,8 +91,10 @@ static void test_refusals(void **state)
         const char *body, *error;
     } makes[] = {
         {"{\"type\":\"batch\"}", "batch tokens cannot be root tokens"},
-        {"{\"type\":\"batch\",\"policies\":[\"a\"],\"num_uses\":1}", "batch tokens cannot have \"num_uses\" set"},
-        {"{\"type\":\"batch\",\"policies\":[\"a\"],\"period\":\"1h\"}", "batch tokens cannot have \"period\" set"},
+        {"{\"type\":\"batch\",\"policies\":[\"a\"],\"num_uses\":1}",
+         "batch tokens cannot have \"num_uses\" set"},
+        {"{\"type\":\"batch\",\"policies\":[\"a\"],\"period\":\"1h\"}",
+         "batch tokens cannot have \"period\" set"},
         {"{\"type\":\"batch\",\"policies\":[\"a\"],\"explicit_max_ttl\":\"1h\"}",
          "batch tokens cannot have \"explicit_max_ttl\" set"},
     };
@@ -114,8 +116,9 @@ static void test_ends(void **state)
 {
     str parent = make(r.root, "{\"ttl\":\"1h\"}").auth->client_token;
     str child = make(parent, "{\"type\":\"batch\",\"policies\":[\"default\"]}").auth->client_token;
-    str orphan = make(r.root, "{\"type\":\"batch\",\"policies\":[\"default\"],\"no_parent\":true,\"ttl\":\"2h\"}")
-                     .auth->client_token;
+    str orphan =
+        make(r.root, "{\"type\":\"batch\",\"policies\":[\"default\"],\"no_parent\":true,\"ttl\":\"2h\"}")
+            .auth->client_token;
 
     (void)state;
     assert_true(is_alive(child) && is_alive(orphan));
@@ -139,7 +142,8 @@ static void test_damage(void **state)
         uint8_t *copy = arena_copy(r.arena, record.p, record.n);
 
         copy[i] ^= (uint8_t)(1u << i % 8);
-        assert_false(is_alive(arena_join(r.arena, STR("hvb."), base64url_encode(r.arena, (bytes){copy, record.n}))));
+        assert_false(
+            is_alive(arena_join(r.arena, STR("hvb."), base64url_encode(r.arena, (bytes){copy, record.n}))));
     }
     for (size_t n = 0; n < token.n; n++)
         assert_false(is_alive(str_slice(token, 0, n)));
@@ -163,8 +167,8 @@ static void test_other_records(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST(test_shape), TEST(test_refusals), TEST(test_ends), TEST(test_damage),
-                                       TEST(test_other_records)};
+    const struct CMUnitTest tests[] = {TEST(test_shape), TEST(test_refusals), TEST(test_ends),
+                                       TEST(test_damage), TEST(test_other_records)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

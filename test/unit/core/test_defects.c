@@ -1,4 +1,5 @@
-/* Three rules that nobody sees broken from outside, each with its test; and the proof that the tests see it: with the defect
+/* Three rules that nobody sees broken from outside, each with its test; and the proof that the tests see it:
+ * with the defect
  * planted (base/fault.h) each of them fails. */
 #include "base/fault.h"
 #include "harness.h"
@@ -110,7 +111,8 @@ static void put_secret(void *p)
         ((uint8_t *)p)[i] = (uint8_t)(i * 7 + 1);
 }
 
-/* Asks the kernel: the sanitizers rightly refuse to read it. Of freed memory the allocator uses the first bytes itself. */
+/* Asks the kernel: the sanitizers rightly refuse to read it. Of freed memory the allocator uses the first
+ * bytes itself. */
 static bool has_secret(const void *p)
 {
     uint8_t now[SECRET_BYTES], secret[SECRET_BYTES];

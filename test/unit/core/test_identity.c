@@ -7,7 +7,8 @@
 #include "core/stored.h"
 #include "crypto/crypto.h"
 
-/* packer/buckets/30 of the recorded store of Vault 1.14.7: one entity with a policy, metadata and an alias. */
+/* packer/buckets/30 of the recorded store of Vault 1.14.7: one entity with a policy, metadata and an alias.
+ * */
 static const char recorded[] =
     "53ff060000734e6150705900350100c99e2d72a503f0900a117061636b65722f6275636b6574732f3330128f030a2434"
     "656436316332302d303266322d346235322d656664622d33633631303162353665373812e6020a23747970652e676f6f"

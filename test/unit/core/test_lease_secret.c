@@ -1,10 +1,10 @@
-/* Leases of secrets on a whole core: an engine of the test's own gives them out, renews them and takes them back. */
-#include "rig.h" /* first: it gives the name fail() back to the engine contract */
-
+/* Leases of secrets on a whole core: an engine of the test's own gives them out, renews them and takes them
+ * back. */
 #include "base/fault.h"
 #include "core/active_private.h"
 #include "core/lease/lease.h"
 #include "core/token/token_private.h"
+#include "rig.h"
 
 #include <stdatomic.h>
 
@@ -36,15 +36,17 @@ static struct error *creds_read(struct request *rq, struct response *rs)
 static struct error *creds_renew(struct request *rq, struct secret_lease *l)
 {
     assert_string_equal(l->secret_type, "creds");
-    assert_str(json_get_str(l->internal_data, STR("name")), arena_cstr(rq->arena, json_get_str(l->data, STR("name"))));
-    return atomic_load(&refuses) ? fail(rq, ERR_INTERNAL, "the world is down") : NULL;
+    assert_str(json_get_str(l->internal_data, STR("name")),
+               arena_cstr(rq->arena, json_get_str(l->data, STR("name"))));
+    return atomic_load(&refuses) ? error_new(rq->arena, ERR_INTERNAL, "the world is down") : NULL;
 }
 
 static struct error *creds_revoke(struct request *rq, const struct secret_lease *l)
 {
     if (atomic_load(&refuses))
-        return fail(rq, ERR_INTERNAL, "the world is down");
-    return view_delete(rq->view, arena_join(rq->arena, STR("out/"), json_get_str(l->internal_data, STR("name"))));
+        return error_new(rq->arena, ERR_INTERNAL, "the world is down");
+    return view_delete(rq->view,
+                       arena_join(rq->arena, STR("out/"), json_get_str(l->internal_data, STR("name"))));
 }
 
 static const struct field creds_fields[] = {
@@ -54,9 +56,15 @@ static const struct field creds_fields[] = {
     {"fixed", FT_BOOL, FIELD_QUERY, .help = "fixed"},
     {0},
 };
-static const struct route routes[] = {{"creds/{name...}", creds_fields, .ops = {[OP_READ] = {creds_read}}, .help = "lends"}, {0}};
-static const struct engine lender = {
-    .type = "lender", .kind = ENGINE_SECRETS, .help = "lends", .routes = routes, .plugin_version = "v1", .secret_renew = creds_renew, .secret_revoke = creds_revoke};
+static const struct route routes[] = {
+    {"creds/{name...}", creds_fields, .ops = {[OP_READ] = {creds_read}}, .help = "lends"}, {0}};
+static const struct engine lender = {.type = "lender",
+                                     .kind = ENGINE_SECRETS,
+                                     .help = "lends",
+                                     .routes = routes,
+                                     .plugin_version = "v1",
+                                     .secret_renew = creds_renew,
+                                     .secret_revoke = creds_revoke};
 static const struct engine *const engines[] = {&lender, NULL};
 
 /* ---- looking ---- */
@@ -329,8 +337,8 @@ static void test_prefix(void **state)
         }
         assert_int_equal(counts().leases, 1);
         rig_must(&r, later ? 202 : 204, OP_UPDATE,
-                 arena_cstr(r.arena, arena_fmt(r.arena, "sys/leases/revoke-prefix/%.*s", PSTR(other))), r.root,
-                 later ? "{\"sync\":false}" : NULL);
+                 arena_cstr(r.arena, arena_fmt(r.arena, "sys/leases/revoke-prefix/%.*s", PSTR(other))),
+                 r.root, later ? "{\"sync\":false}" : NULL);
         assert_true(wait_for(nothing_is_left));
     }
 }
@@ -345,6 +353,17 @@ static void test_unmount(void **state)
     atomic_store(&refuses, false);
     rig_must(&r, 204, OP_DELETE, "sys/mounts/len", r.root, NULL);
     assert_true(nothing_is_left());
+}
+
+static void test_remount(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 30; i++)
+        lend("x", r.root, NULL);
+    rig_must(&r, 200, OP_UPDATE, "sys/remount", r.root, "{\"from\":\"len\",\"to\":\"lender\"}");
+    assert_true(nothing_is_left());
+    assert_true(str_starts(rig_must(&r, 200, OP_READ, "lender/creds/x", r.root, NULL).lease_id,
+                           STR("lender/creds/x/")));
 }
 
 /* A secret lives no longer than the batch token that asked for it, and ends with that one's parent. */
@@ -413,18 +432,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_life),   TEST(test_refusals), TEST(test_expiry), TEST(test_token_revoked), TEST(test_irrevocable),
-        TEST(test_prefix), TEST(test_unmount),  TEST(test_batch),  TEST(test_tidy),
+        TEST(test_life),        TEST(test_refusals), TEST(test_expiry),  TEST(test_token_revoked),
+        TEST(test_irrevocable), TEST(test_prefix),   TEST(test_unmount), TEST(test_remount),
+        TEST(test_batch),       TEST(test_tidy),
     };
     static const struct {
         const char *type;
         bool faults;
-    } runs[] = {{"inmem", false},
-                {"sqlite", false},
-                {"file", false},
+    } runs[] = {
+        {"inmem", false}, {"sqlite", false}, {"file", false},
 #ifdef COFFER_FAULTS
-                {"inmem", true},
-                {"sqlite", true},
+        {"inmem", true},  {"sqlite", true},
 #endif
     };
     int failed = 0;

@@ -1,4 +1,5 @@
-/* What bounds a request, and the answers past the bounds: 413, 400, 503. And what it leaves behind: nothing. */
+/* What bounds a request, and the answers past the bounds: 413, 400, 503. And what it leaves behind: nothing.
+ * */
 #include "core/lane.h"
 #include "web.h"
 

@@ -1,5 +1,7 @@
-/* One order of things: clients that count, write pairs and move entries about, while groups fail, cached entries go missing and
- * versions seem to change. Nothing acknowledged is lost, nothing unacknowledged is seen, no read is torn, the audit is whole. */
+/* One order of things: clients that count, write pairs and move entries about, while groups fail, cached
+ * entries go missing and
+ * versions seem to change. Nothing acknowledged is lost, nothing unacknowledged is seen, no read is torn, the
+ * audit is whole. */
 #include "base/fault.h"
 #include "base/log.h"
 #include "counting.h"

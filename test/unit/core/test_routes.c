@@ -1,4 +1,5 @@
-/* What holds for every route of every engine; and that the bytes of a path that the ACL decides on are those that are routed. */
+/* What holds for every route of every engine; and that the bytes of a path that the ACL decides on are those
+ * that are routed. */
 #include "core/active_private.h"
 #include "web.h"
 

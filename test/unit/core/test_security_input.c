@@ -1,7 +1,9 @@
-/* Over all routes: no input crashes the server or makes it answer 5xx, an error says what is wrong, and what is secret
+/* Over all routes: no input crashes the server or makes it answer 5xx, an error says what is wrong, and what
+ * is secret
  * comes out nowhere: not in audit, log or error texts. */
 #include "base/log.h"
 #include "sweep.h"
+#include "watched.h"
 #include "web.h"
 
 #include <fcntl.h>
@@ -50,19 +52,56 @@ static bool is_fine(const struct answer *a, const char *field)
 /* ---- every field with every odd value ---- */
 
 static const char *const odd[] = {
-    "null", "true", "0", "-1", "1e400", "1.5", "9223372036854775807", "9223372036854775808",
-    "-9223372036854775808", "18446744073709551616", "\"\"", "\" \"", "\"x\"", "\"-1h\"", "\"9999999999h\"",
-    "\"106751d\"", "\"-9223372036854775808\"", "\"\\u0000\"", "\"a\\u0000b\"", "\"\\ud800\"", "\"\\u202e\\ufeff\\u00e9\"",
-    "\"../..\"", "\"/\"", "\"a//b\"", "\"*\"", "\"+/{{identity.entity.id}}\"", "\"a,,b,\"", "\"=\"", "\"%00%s%n\"",
-    "[]", "[null]", "[[1]]", "[{}]", "[\"\"]", "[-1]", "[1e99]", "{}", "{\"\":null}", "{\"a\":{\"b\":[1]}}", "{\"a\":-1}",
-    "{\"version\":\"9\"}", "{\"default_lease_ttl\":\"-1h\",\"max_lease_ttl\":{}}", "{\"token_type\":[]}",
+    "null",
+    "true",
+    "0",
+    "-1",
+    "1e400",
+    "1.5",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "18446744073709551616",
+    "\"\"",
+    "\" \"",
+    "\"x\"",
+    "\"-1h\"",
+    "\"9999999999h\"",
+    "\"106751d\"",
+    "\"-9223372036854775808\"",
+    "\"\\u0000\"",
+    "\"a\\u0000b\"",
+    "\"\\ud800\"",
+    "\"\\u202e\\ufeff\\u00e9\"",
+    "\"../..\"",
+    "\"/\"",
+    "\"a//b\"",
+    "\"*\"",
+    "\"+/{{identity.entity.id}}\"",
+    "\"a,,b,\"",
+    "\"=\"",
+    "\"%00%s%n\"",
+    "[]",
+    "[null]",
+    "[[1]]",
+    "[{}]",
+    "[\"\"]",
+    "[-1]",
+    "[1e99]",
+    "{}",
+    "{\"\":null}",
+    "{\"a\":{\"b\":[1]}}",
+    "{\"a\":-1}",
+    "{\"version\":\"9\"}",
+    "{\"default_lease_ttl\":\"-1h\",\"max_lease_ttl\":{}}",
+    "{\"token_type\":[]}",
 };
 
 struct sweep_run {
     struct harness h;
-    str token; /* with root's rights; ends now and then */
+    str token;               /* with root's rights; ends now and then */
+    struct storage *storage; /* watched */
     unsigned n, bad;
-    str before; /* the store's digest */
 };
 
 static void take_token(struct sweep_run *s)
@@ -75,31 +114,23 @@ static bool ends_tokens(const struct sweep_op *o)
     return str_find(str_from_cstr(o->route->path), STR("revoke")) < strlen(o->route->path);
 }
 
-/* A refused request has changed nothing; but a login that failed is counted. */
-static void check_store(struct sweep_run *s, struct arena *a, const struct sweep_op *o, int status, str path, str body)
+static void send_one(struct sweep_run *s, struct arena *a, const struct sweep_op *o, str path,
+                     const char *field, str body)
 {
-    str now = sweep_store_digest(&s->h, a);
-
-    if (status >= 400 && !(o->flags & ROUTE_LOGIN) && !str_eq(now, s->before)) {
-        s->bad++;
-        print_error("%s %.*s %.*s: %d, and the store has changed\n", op_name(o->op),
-                    PSTR(str_slice(path, 0, MIN(path.n, 200))), PSTR(str_slice(body, 0, MIN(body.n, 200))), status);
-    }
-}
-
-static void send_one(struct sweep_run *s, struct arena *a, const struct sweep_op *o, str path, const char *field,
-                     str body)
-{
-    s->before = sweep_store_digest(&s->h, a);
+    uint64_t commits = watched_commits(s->storage);
     struct answer answer =
         harness_call(&s->h, a, o->op, arena_cstr(a, path), s->token, body.n ? arena_cstr(a, body) : NULL);
 
     s->n++;
-    check_store(s, a, o, answer.status, path, body);
-    if (!is_fine(&answer, field)) {
+    /* what is refused has changed nothing, but that a login that failed is counted */
+    bool changed =
+        answer.status >= 400 && !(o->flags & ROUTE_LOGIN) && watched_commits(s->storage) != commits;
+
+    if (changed || !is_fine(&answer, field)) {
         s->bad++;
-        print_error("%s %.*s %.*s: %d \"%.*s\"\n", op_name(o->op), PSTR(str_slice(path, 0, MIN(path.n, 200))),
-                    PSTR(str_slice(body, 0, MIN(body.n, 200))), answer.status, PSTR(answer.error));
+        print_error("%s%s %.*s %.*s: %d \"%.*s\"\n", changed ? "done all the same: " : "", op_name(o->op),
+                    PSTR(str_slice(path, 0, MIN(path.n, 200))), PSTR(str_slice(body, 0, MIN(body.n, 200))),
+                    answer.status, PSTR(answer.error));
     }
     if (ends_tokens(o))
         take_token(s);
@@ -114,7 +145,8 @@ static str long_text(struct arena *a, size_t n)
     return (str){p, n};
 }
 
-static void sweep_values(struct sweep_run *s, struct arena *a, const struct sweep_op *o, const struct field *f)
+static void sweep_values(struct sweep_run *s, struct arena *a, const struct sweep_op *o,
+                         const struct field *f)
 {
     for (size_t i = 0; i <= COUNT_OF(odd); i++) {
         struct json *body = sweep_body(a, o), *value;
@@ -128,10 +160,19 @@ static void sweep_values(struct sweep_run *s, struct arena *a, const struct swee
     }
 }
 
-static const char *const odd_paths[] = {"",        " ",      "a b",       "\xc3\xa9", "\xff\xfe", "a/b/c", "+",
-                                        "*",       "{{x}}",  "root",      "Root",     "default",  "-1",    "token",
-                                        "sys",     "auth",   "cubbyhole", "identity", "a%2fb",    "%n%s",  "a\nb",
-                                        "nosuch/", "a\"b\\", "response",  "0",        "9999999999999999999"};
+static const char *const odd_paths[] = {"",          " ",
+                                        "a b",       "\xc3\xa9",
+                                        "\xff\xfe",  "a/b/c",
+                                        "+",         "*",
+                                        "{{x}}",     "root",
+                                        "Root",      "default",
+                                        "-1",        "token",
+                                        "sys",       "auth",
+                                        "cubbyhole", "identity",
+                                        "a%2fb",     "%n%s",
+                                        "a\nb",      "nosuch/",
+                                        "a\"b\\",    "response",
+                                        "0",         "9999999999999999999"};
 
 static void sweep_paths(struct sweep_run *s, struct arena *a, const struct sweep_op *o, const struct field *f)
 {
@@ -144,7 +185,8 @@ static void sweep_paths(struct sweep_run *s, struct arena *a, const struct sweep
 
 static void sweep_bodies(struct sweep_run *s, struct arena *a, const struct sweep_op *o)
 {
-    static const char *const texts[] = {"", "{}", "{\"\":\"\"}", "{\"nosuch\":[{\"a\":1}],\"path\":7,\"name\":[]}"};
+    static const char *const texts[] = {"", "{}", "{\"\":\"\"}",
+                                        "{\"nosuch\":[{\"a\":1}],\"path\":7,\"name\":[]}"};
 
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         send_one(s, a, o, sweep_path(a, o, NULL, (str){0}), "", str_from_cstr(texts[i]));
@@ -153,11 +195,14 @@ static void sweep_bodies(struct sweep_run *s, struct arena *a, const struct swee
 static void odd_input_is_refused(void **state)
 {
     struct arena *a = arena_new(0);
+    struct clock *stands = clock_manual_new(1795322188 * NS_PER_S); /* nothing ends by itself */
     struct sweep_run s = {0};
+    char folder[32];
     size_t n;
 
     (void)state;
-    harness_start(&s.h, &(struct harness_options){0});
+    s.storage = watched_new(harness_storage_open(a, "inmem", folder), false);
+    harness_start(&s.h, &(struct harness_options){.storage = s.storage, .clock = stands});
     sweep_mounts(&s.h);
     take_token(&s);
     const struct sweep_op *v = sweep_of(&s.h, &n);
@@ -178,6 +223,8 @@ static void odd_input_is_refused(void **state)
     assert_true(s.n > 5000);
     assert_int_equal(s.bad, 0);
     harness_stop(&s.h);
+    storage_close(s.storage);
+    clock_manual_free(stands);
     arena_free(a);
 }
 
@@ -224,13 +271,33 @@ static str repeated(struct arena *a, const char *begin, const char *part, size_t
 static size_t make_bodies(struct arena *a, str *v)
 {
     static const char *const texts[] = {
-        "", "{", "null", "[]", "1", "\"a\"", "{}x", "{\"a\":}", "{'a':1}", "\xff\xfe{}", "{\"key\":\"\\ud800\"}",
-        "{\"password\":1e999999999}", "{\"password\":[[[[]]]]}", "{\"password\":{\"a\":null}}", "{\"password\":\"x\\u0000\"}",
-        "{\"key\":-99999999999999999999999999,\"reset\":\"maybe\",\"migrate\":1e9}", "{\"key\":\"zz\",\"reset\":[]}",
-        "{\"secret_shares\":99999999999999999999,\"secret_threshold\":-1}", "{\"secret_shares\":\"x\",\"pgp_keys\":{}}",
-        "{\"token\":[null]}", "{\"token\":{\"a\":1}}", "{\"token\":\"\\u0000\\u202e\"}", "{\"token\":\"hvs.\"}",
-        "{\"token\":\"hvb.AAAA\"}", "{\"token\":\"hvs.CAESIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
-        "{\"nonce\":{},\"otp\":7}", "{\"a\":1,\"a\":2,\"\":3}",
+        "",
+        "{",
+        "null",
+        "[]",
+        "1",
+        "\"a\"",
+        "{}x",
+        "{\"a\":}",
+        "{'a':1}",
+        "\xff\xfe{}",
+        "{\"key\":\"\\ud800\"}",
+        "{\"password\":1e999999999}",
+        "{\"password\":[[[[]]]]}",
+        "{\"password\":{\"a\":null}}",
+        "{\"password\":\"x\\u0000\"}",
+        "{\"key\":-99999999999999999999999999,\"reset\":\"maybe\",\"migrate\":1e9}",
+        "{\"key\":\"zz\",\"reset\":[]}",
+        "{\"secret_shares\":99999999999999999999,\"secret_threshold\":-1}",
+        "{\"secret_shares\":\"x\",\"pgp_keys\":{}}",
+        "{\"token\":[null]}",
+        "{\"token\":{\"a\":1}}",
+        "{\"token\":\"\\u0000\\u202e\"}",
+        "{\"token\":\"hvs.\"}",
+        "{\"token\":\"hvb.AAAA\"}",
+        "{\"token\":\"hvs.CAESIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+        "{\"nonce\":{},\"otp\":7}",
+        "{\"a\":1,\"a\":2,\"\":3}",
     };
     size_t n = 0;
 
@@ -260,8 +327,8 @@ static void bodies_of_strangers(void **state)
     for (size_t p = 0; p < COUNT_OF(open_paths); p++)
         for (size_t i = 0; i < n; i++) {
             struct web_answer answer =
-                web_call(&w, one, open_paths[p].method, arena_fmt(one, "/v1/%s", open_paths[p].path), (str){0},
-                         NULL, v[i]);
+                web_call(&w, one, open_paths[p].method, arena_fmt(one, "/v1/%s", open_paths[p].path),
+                         (str){0}, NULL, v[i]);
             bool fine = answer.status < 500 || is_known_500(answer.body);
 
             if (!fine)
@@ -281,10 +348,18 @@ static void bodies_of_strangers(void **state)
 static void queries_of_strangers(void **state)
 {
     static const char *const queries[] = {
-        "sys/health?standbyok=x&activecode=0",  "sys/health?activecode=-5",         "sys/health?activecode=99999",
-        "sys/health?activecode=abc",            "sys/health?activecode=%00",        "sys/health?activecode=100",
-        "sys/health?sealedcode=99999999999999", "sys/seal-status?x=%zz",            "sys/leader?=&&=",
-        "sys/init?list=true",                   "sys/health?activecode=204&help=1", "sys/internal/ui/mounts?help=1",
+        "sys/health?standbyok=x&activecode=0",
+        "sys/health?activecode=-5",
+        "sys/health?activecode=99999",
+        "sys/health?activecode=abc",
+        "sys/health?activecode=%00",
+        "sys/health?activecode=100",
+        "sys/health?sealedcode=99999999999999",
+        "sys/seal-status?x=%zz",
+        "sys/leader?=&&=",
+        "sys/init?list=true",
+        "sys/health?activecode=204&help=1",
+        "sys/internal/ui/mounts?help=1",
     };
     struct arena *a = arena_new(0);
     struct web w;
@@ -305,12 +380,37 @@ static void queries_of_strangers(void **state)
 
 static void headers_of_strangers(void **state)
 {
-    static const char *const names[] = {"X-Vault-Wrap-TTL", "X-Vault-Wrap-Format", "X-Vault-Token", "X-Vault-Namespace",
-                                        "X-Vault-Request", "Authorization", "X-Vault-Policy-Override", "X-Vault-Index",
-                                        "X-Forwarded-For", "Content-Type", "Accept", "X-HTTP-Method-Override"};
-    static const char *const values[] = {"", "-1", "0", "1e99", "9999999999999999999", "-9223372036854775808", "9999999999h",
-                                         "2540400h", "jwt", "\xff\xfe", "../..", "root", "Bearer ", "Bearer x y", "a,b;c=\"",
-                                         "LIST", "::1%lo", "{{x}}", "%s%n"};
+    static const char *const names[] = {"X-Vault-Wrap-TTL",
+                                        "X-Vault-Wrap-Format",
+                                        "X-Vault-Token",
+                                        "X-Vault-Namespace",
+                                        "X-Vault-Request",
+                                        "Authorization",
+                                        "X-Vault-Policy-Override",
+                                        "X-Vault-Index",
+                                        "X-Forwarded-For",
+                                        "Content-Type",
+                                        "Accept",
+                                        "X-HTTP-Method-Override"};
+    static const char *const values[] = {"",
+                                         "-1",
+                                         "0",
+                                         "1e99",
+                                         "9999999999999999999",
+                                         "-9223372036854775808",
+                                         "9999999999h",
+                                         "2540400h",
+                                         "jwt",
+                                         "\xff\xfe",
+                                         "../..",
+                                         "root",
+                                         "Bearer ",
+                                         "Bearer x y",
+                                         "a,b;c=\"",
+                                         "LIST",
+                                         "::1%lo",
+                                         "{{x}}",
+                                         "%s%n"};
     struct arena *a = arena_new(0);
     struct web w;
 
@@ -323,8 +423,9 @@ static void headers_of_strangers(void **state)
             const char *line = arena_fmt(a, "%s: %.*s\r\n", names[i], PSTR(value)).p;
 
             for (int root = 0; root < 2; root++) {
-                struct web_answer answer = web_call(&w, a, root ? "PUT" : "GET", STR("/v1/secret/kept"),
-                                                    root ? w.h.root : (str){0}, line, root ? STR("{\"v\":\"kept\"}") : (str){0});
+                struct web_answer answer =
+                    web_call(&w, a, root ? "PUT" : "GET", STR("/v1/secret/kept"), root ? w.h.root : (str){0},
+                             line, root ? STR("{\"v\":\"kept\"}") : (str){0});
 
                 if (answer.status < 200 || answer.status > 499)
                     print_error("%s: %d %.*s\n", line, answer.status, PSTR(answer.body));
@@ -346,7 +447,8 @@ static bool has_canary(str s)
     return str_find(s, str_from_cstr(canary)) < s.n;
 }
 
-static const char *const shapes[] = {"\"%s\"", "[\"%s\"]", "{\"k\":\"%s\"}", "[[\"%s\"]]", "[{\"k\":\"%s\"}]"};
+static const char *const shapes[] = {"\"%s\"", "[\"%s\"]", "{\"k\":\"%s\"}", "[[\"%s\"]]",
+                                     "[{\"k\":\"%s\"}]"};
 
 /* Values that no error may repeat. The one of kv 2's data that is no map is repeated by Vault too. */
 static bool is_secret(const struct sweep_op *o, const struct field *f)
@@ -359,8 +461,8 @@ static bool is_secret(const struct sweep_op *o, const struct field *f)
     return (f->flags & FIELD_SENSITIVE) != 0 || (o->flags & ROUTE_RAW_BODY);
 }
 
-static unsigned canary_in(struct sweep_run *s, struct arena *a, const struct sweep_op *o, const struct field *f,
-                          const char *shape)
+static unsigned canary_in(struct sweep_run *s, struct arena *a, const struct sweep_op *o,
+                          const struct field *f, const char *shape)
 {
     struct json *body = sweep_body(a, o), *value;
     size_t n = str_find(str_from_cstr(shape), STR("%s"));
@@ -368,8 +470,8 @@ static unsigned canary_in(struct sweep_run *s, struct arena *a, const struct swe
 
     assert_ok(json_parse(a, text, false, &value));
     json_set(a, body, f ? str_from_cstr(f->name) : STR("other"), value);
-    struct answer answer = harness_call(&s->h, a, o->op, arena_cstr(a, sweep_path(a, o, NULL, (str){0})), s->token,
-                                        arena_cstr(a, json_text(a, body)));
+    struct answer answer = harness_call(&s->h, a, o->op, arena_cstr(a, sweep_path(a, o, NULL, (str){0})),
+                                        s->token, arena_cstr(a, json_text(a, body)));
     bool leaks = has_canary(answer.error) && (!f || is_secret(o, f));
 
     if (leaks)
@@ -395,7 +497,8 @@ static str file_text(struct arena *a, const char *path)
     return buf_str(&b);
 }
 
-/* What an entry shows as it is, besides the keys of objects: errors, and of the tokens given out what they may be. */
+/* What an entry shows as it is, besides the keys of objects: errors, and of the tokens given out what they
+ * may be. */
 static bool is_clear(str path)
 {
     static const char *const clear[] = {".error", ".response.auth.display_name", ".response.auth.metadata",
@@ -416,7 +519,8 @@ static unsigned canaries_in(struct arena *a, const struct json *v, str path)
     for (uint32_t i = 0; v->type == JSON_ARRAY && i < v->n; i++)
         bad += canaries_in(a, v->items[i], path);
     for (uint32_t i = 0; v->type == JSON_OBJECT && i < v->n; i++)
-        bad += canaries_in(a, v->members[i].value, arena_fmt(a, "%.*s.%.*s", PSTR(path), PSTR(v->members[i].key)));
+        bad += canaries_in(a, v->members[i].value,
+                           arena_fmt(a, "%.*s.%.*s", PSTR(path), PSTR(v->members[i].key)));
     if (v->type != JSON_STRING || !has_canary(v->text))
         return bad;
     print_error("audit: %.*s: %.*s\n", PSTR(path), PSTR(v->text));
@@ -473,8 +577,9 @@ static void secrets_come_out_nowhere(void **state)
     str token = arena_fmt(s.h.arena, "hvs.%s", canary);
 
     for (size_t i = 0; i < n; i++)
-        bad += has_canary(harness_call(&s.h, a, v[i].op, arena_cstr(a, sweep_path(a, &v[i], NULL, (str){0})), token, NULL)
-                              .error);
+        bad += has_canary(
+            harness_call(&s.h, a, v[i].op, arena_cstr(a, sweep_path(a, &v[i], NULL, (str){0})), token, NULL)
+                .error);
     harness_stop(&s.h);
     log_set_level(LOG_ERROR);
     log_set_fd(STDERR_FILENO);

@@ -1,4 +1,5 @@
-/* Two spellings of one name, names that would be more than a name, objects under another's name: nothing is won by them. */
+/* Two spellings of one name, names that would be more than a name, objects under another's name: nothing is
+ * won by them. */
 #include "core/active_private.h"
 #include "core/identity/identity_private.h"
 #include "sweep.h"
@@ -69,11 +70,12 @@ static str login(const char *mount, const char *name, int status)
 
 /* As lists and as texts. The last ones are other names, if names at all. */
 static const char *const roots[] = {
-    "[\"root\"]",           "[\"Root\"]",         "[\"ROOT\"]",           "[\" root\"]",        "[\"root \"]",
-    "[\"\\troot\\n\"]",     "[\" RoOt \"]",       "[\"admin\",\"root\"]", "[\"root\",\"admin\"]", "\"root\"",
-    "\"Root\"",             "\" root \"",         "\"admin, Root ,a\"",   "[\"admin,root\"]",   "[\"root\\u0000\"]",
-    "[\"\\u200broot\"]",    "[\"root\\u00a0\"]",  "[\"r\\u00f6ot\"]",     "[[\"root\"]]",       "{\"root\":\"root\"}",
-    "[\"/root\"]",          "[\"./root\"]",       "[\"root/\"]",          "[\"\\uff52oot\"]",
+    "[\"root\"]",           "[\"Root\"]",       "[\"ROOT\"]",        "[\" root\"]",
+    "[\"root \"]",          "[\"\\troot\\n\"]", "[\" RoOt \"]",      "[\"admin\",\"root\"]",
+    "[\"root\",\"admin\"]", "\"root\"",         "\"Root\"",          "\" root \"",
+    "\"admin, Root ,a\"",   "[\"admin,root\"]", "[\"root\\u0000\"]", "[\"\\u200broot\"]",
+    "[\"root\\u00a0\"]",    "[\"r\\u00f6ot\"]", "[[\"root\"]]",      "{\"root\":\"root\"}",
+    "[\"/root\"]",          "[\"./root\"]",     "[\"root/\"]",       "[\"\\uff52oot\"]",
 };
 
 static void is_not_root(const struct answer *a, const char *what)
@@ -94,8 +96,9 @@ static bool is_policies_field(const struct field *f)
 /* What was set may come out in a token of the role or of the user. */
 static void use_what_was_set(const char *what)
 {
-    static const char *const asks[] = {"{}", "{\"policies\":[\"root\"]}", "{\"policies\":[\" Root\"]}",
-                                       "{\"policies\":[\"ROOT\",\"admin\"]}"};
+    static const char *const asks[] = {"{}", "{\"policies\":[\"root\"],\"ttl\":60}",
+                                       "{\"policies\":[\" Root\"],\"ttl\":60}",
+                                       "{\"policies\":[\"ROOT\",\"admin\"],\"ttl\":60}", "{\"ttl\":60}"};
     struct answer a;
 
     for (size_t i = 0; i < COUNT_OF(asks); i++) {
@@ -103,6 +106,8 @@ static void use_what_was_set(const char *what)
         is_not_root(&a, what);
     }
     a = call(OP_UPDATE, "auth/up/login/sweep", (str){0}, "{\"password\":\"right\"}");
+    assert_true(a.status == 200 ||
+                (a.status == 400 && str_find(a.error, STR("cannot create root tokens")) < a.error.n));
     is_not_root(&a, what);
 }
 
@@ -113,6 +118,8 @@ static void nobody_gives_root(void **state)
     const struct sweep_op *v = sweep_of(&h, &n);
 
     (void)state;
+    harness_must(&h, 204, OP_UPDATE, "auth/up/users/sweep",
+                 "{\"password\":\"right\"}"); /* not locked by failures */
     for (size_t i = 0; i < n; i++) {
         for (const struct field *f = v[i].route->fields; v[i].op == OP_UPDATE && f && f->name; f++) {
             if (!is_policies_field(f))
@@ -120,10 +127,9 @@ static void nobody_gives_root(void **state)
             n_fields++;
             for (size_t k = 0; k < COUNT_OF(roots); k++) {
                 const char *path = arena_cstr(h.arena, sweep_path(h.arena, &v[i], NULL, (str){0}));
-                const char *body = arena_fmt(h.arena, "{\"password\":\"right\",\"%s\":%s}", f->name, roots[k]).p;
+                const char *body =
+                    arena_fmt(h.arena, "{\"password\":\"right\",\"ttl\":60,\"%s\":%s}", f->name, roots[k]).p;
 
-                if (str_find(str_from_cstr(path), STR("users/sweep/policies")) == strlen(path))
-                    (void)call(OP_DELETE, path, h.root, NULL);
                 struct answer a = call(OP_UPDATE, path, k % 2 ? admin : h.root, body);
 
                 if (k % 2 || str_find(str_from_cstr(path), STR("token/create")) == strlen(path))
@@ -143,7 +149,7 @@ static void admin_is_refused_root(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(paths); i++)
         for (size_t k = 0; k < 9; k++) {
-            const char *body = arena_fmt(h.arena, "{\"policies\":%s}", roots[k]).p;
+            const char *body = arena_fmt(h.arena, "{\"policies\":%s,\"ttl\":60}", roots[k]).p;
 
             gives(400, OP_UPDATE, paths[i], admin, body);
         }
@@ -200,7 +206,8 @@ static void identity_gives_no_root(void **state)
 
 static void policy_names(void **state)
 {
-    static const char *const fixed[] = {"root", "Root", "ROOT", "response-wrapping", "Response-Wrapping", "control-group"};
+    static const char *const fixed[] = {
+        "root", "Root", "ROOT", "response-wrapping", "Response-Wrapping", "control-group"};
     const char *policy = "{\"policy\":\"path \\\"secret/kept\\\" { capabilities = [\\\"read\\\"] }\"}";
 
     (void)state;
@@ -216,7 +223,8 @@ static void policy_names(void **state)
     struct answer a = harness_must(&h, 200, OP_READ, "sys/policies/acl/mixed", NULL);
 
     assert_str(json_get_str(answer_data(h.arena, &a), STR("name")), "mixed");
-    a = harness_must(&h, 200, OP_UPDATE, "auth/token/create", "{\"policies\":[\" MIXED \"],\"no_default_policy\":true}");
+    a = harness_must(&h, 200, OP_UPDATE, "auth/token/create",
+                     "{\"policies\":[\" MIXED \"],\"no_default_policy\":true}");
     gives(200, OP_READ, "secret/kept", a.client_token, NULL);
     assert_true(lists(json_get(lookup(a.client_token), STR("policies")), STR("mixed")));
     gives(204, OP_DELETE, "sys/policy/MIXED", h.root, NULL);
@@ -235,7 +243,8 @@ static void user_names(void **state)
     str id = json_get_str(lookup(login("up", "quartz", 200)), STR("entity_id"));
 
     assert_true(str_eq(id, json_get_str(lookup(login("up", "QuArTz", 200)), STR("entity_id"))));
-    for (const char *const *name = (const char *const[]){" quartz", "quartz ", "quartz.", "quartz/", "qu\xc3\xa4rtz", NULL};
+    for (const char *const *name =
+             (const char *const[]){" quartz", "quartz ", "quartz.", "quartz/", "qu\xc3\xa4rtz", NULL};
          *name; name++)
         login("up", *name, strcmp(*name, "quartz/") == 0 ? 400 : 404);
     gives(204, OP_DELETE, "auth/up/users/qUARTZ", h.root, NULL);
@@ -246,7 +255,8 @@ static void role_names(void **state)
 {
     (void)state;
     harness_must(&h, 204, OP_UPDATE, "auth/token/roles/Strict", "{\"disallowed_policies\":\" ADMIN \"}");
-    gives(400, OP_UPDATE, "auth/token/create/strict", h.root, "{\"policies\":[\"a\"]}"); /* another role, which is not there */
+    gives(400, OP_UPDATE, "auth/token/create/strict", h.root,
+          "{\"policies\":[\"a\"]}"); /* another role, which is not there */
     gives(400, OP_UPDATE, "auth/token/create/Strict", h.root, "{\"policies\":[\"Admin\"]}");
     gives(400, OP_UPDATE, "auth/token/create/Strict", h.root, "{\"policies\":[\"a\",\" admin\"]}");
     gives(200, OP_UPDATE, "auth/token/create/Strict", h.root, "{\"policies\":[\"a\"]}");
@@ -257,15 +267,16 @@ static void role_names(void **state)
 /* A mount's path in another form is the same mount, or is refused. */
 static void mount_paths(void **state)
 {
-    static const char *const taken[] = {"secret", "secret/", "/secret", "secret/in", "sys", "sys/x", "auth", "auth/x",
-                                        "cubbyhole", "identity", "audit", "kv2/data", "secret/../kv2", "a//b", "a/./b", "../a",
-                                        "a/..", "."};
+    static const char *const taken[] = {
+        "secret",   "secret/", "/secret",  "secret/in",     "sys",  "sys/x", "auth", "auth/x", "cubbyhole",
+        "identity", "audit",   "kv2/data", "secret/../kv2", "a//b", "a/./b", "../a", "a/..",   "."};
 
     (void)state;
     str before = harness_must(&h, 200, OP_READ, "sys/mounts", NULL).data;
 
     for (size_t i = 0; i < COUNT_OF(taken); i++) {
-        struct answer a = call(OP_UPDATE, arena_fmt(h.arena, "sys/mounts/%s", taken[i]).p, h.root, "{\"type\":\"kv\"}");
+        struct answer a =
+            call(OP_UPDATE, arena_fmt(h.arena, "sys/mounts/%s", taken[i]).p, h.root, "{\"type\":\"kv\"}");
 
         if (a.status < 400 || a.status > 499)
             print_error("sys/mounts/%s: %d\n", taken[i], a.status);
@@ -284,9 +295,17 @@ static void mount_paths(void **state)
 static const struct {
     const char *alias, *path; /* of secret/, which this alias must not reach */
 } reaches[] = {
-    {"*", "home/other/x"},       {"+", "home/other/x"},        {"oth*", "home/other/x"},  {"", "home/other/x"},
-    {"other/x", "home/other/x"}, {"other/", "home/other/x"},   {"o,other", "home/other/x"}, {"../home/other", "home/other/x"},
-    {"{{identity.entity.id}}", "home/other/x"}, {"other\\u0000", "home/other/x"}, {"+/x", "home/other/x"},
+    {"*", "home/other/x"},
+    {"+", "home/other/x"},
+    {"oth*", "home/other/x"},
+    {"", "home/other/x"},
+    {"other/x", "home/other/x/y"},
+    {"other/", "home/other/x"},
+    {"o,other", "home/other/x"},
+    {"../home/other", "home/other/x"},
+    {"{{identity.entity.id}}", "home/other/x"},
+    {"other\\u0000", "home/other/x"},
+    {"+/x", "home/other/x/y"},
 };
 
 static void templates_are_not_widened(void **state)
@@ -297,13 +316,17 @@ static void templates_are_not_widened(void **state)
     struct answer a = harness_must(&h, 200, OP_READ, "sys/auth", NULL);
 
     accessor = json_get_str(json_get(answer_data(h.arena, &a), STR("token/")), STR("accessor"));
-    str policy = arena_fmt(h.arena,
-                           "path \\\"secret/home/{{identity.entity.aliases.%.*s.name}}/*\\\" { capabilities = [\\\"read\\\"] }\\n"
-                           "path \\\"secret/home/+/{{identity.entity.aliases.%.*s.name}}\\\" { capabilities = [\\\"read\\\"] }",
-                           PSTR(accessor), PSTR(accessor));
+    str policy = arena_fmt(
+        h.arena,
+        "path \\\"secret/home/{{identity.entity.aliases.%.*s.name}}/*\\\" { capabilities = [\\\"read\\\"] "
+        "}\\n"
+        "path \\\"secret/home/+/{{identity.entity.aliases.%.*s.name}}\\\" { capabilities = [\\\"read\\\"] }",
+        PSTR(accessor), PSTR(accessor));
 
-    harness_must(&h, 204, OP_UPDATE, "sys/policies/acl/home", arena_fmt(h.arena, "{\"policy\":\"%.*s\"}", PSTR(policy)).p);
-    harness_must(&h, 204, OP_UPDATE, "auth/token/roles/any", "{\"allowed_entity_aliases\":\"*\",\"allowed_policies\":\"home\"}");
+    harness_must(&h, 204, OP_UPDATE, "sys/policies/acl/home",
+                 arena_fmt(h.arena, "{\"policy\":\"%.*s\"}", PSTR(policy)).p);
+    harness_must(&h, 204, OP_UPDATE, "auth/token/roles/any",
+                 "{\"allowed_entity_aliases\":\"*\",\"allowed_policies\":\"home\"}");
     harness_must(&h, 204, OP_UPDATE, "secret/home/other/x", "{\"v\":\"1\"}");
     harness_must(&h, 204, OP_UPDATE, "secret/home/ann/x", "{\"v\":\"1\"}");
     for (size_t i = 0; i < COUNT_OF(reaches); i++) {
@@ -371,7 +394,8 @@ static void cubbyholes_are_apart(void **state)
 {
     str a = harness_token(&h, "cubby", "path \"cubbyhole/*\" { capabilities = " ALL " }"),
         b = harness_must(&h, 200, OP_UPDATE, "auth/token/create", "{\"policies\":[\"cubby\"]}").client_token,
-        child = call(OP_UPDATE, "auth/token/create", h.root, "{\"policies\":[\"cubby\"],\"id\":\"mine\"}").client_token;
+        child = call(OP_UPDATE, "auth/token/create", h.root, "{\"policies\":[\"cubby\"],\"id\":\"mine\"}")
+                    .client_token;
     const str others[] = {b, child, h.root, admin};
 
     (void)state;
@@ -400,7 +424,8 @@ static void accessors_give_no_token(void **state)
     assert_int_equal(a.client_token.n, 0);
     gives(403, OP_READ, "auth/token/lookup-self", accessor, NULL);
     for (const char *const *bad = (const char *const[]){"", "../id", "x/y", "*", NULL}; *bad; bad++)
-        for (const char *const *what = (const char *const[]){"lookup", "renew", "revoke", NULL}; *what; what++) {
+        for (const char *const *what = (const char *const[]){"lookup", "renew", "revoke", NULL}; *what;
+             what++) {
             int status = call(OP_UPDATE, arena_fmt(h.arena, "auth/token/%s-accessor", *what).p, h.root,
                               arena_fmt(h.arena, "{\"accessor\":\"%s\"}", *bad).p)
                              .status;
@@ -429,7 +454,8 @@ static void zero_is_not_for_ever(void **state)
     harness_must(&h, 204, OP_UPDATE, "auth/token/roles/nil",
                  "{\"token_explicit_max_ttl\":0,\"token_period\":0,\"token_num_uses\":0,\"orphan\":true}");
     for (size_t i = 0; i < 2 * COUNT_OF(bodies); i++) {
-        struct answer a = call(OP_UPDATE, i % 2 ? "auth/token/create/nil" : "auth/token/create", admin, bodies[i / 2]);
+        struct answer a =
+            call(OP_UPDATE, i % 2 ? "auth/token/create/nil" : "auth/token/create", admin, bodies[i / 2]);
 
         assert_int_equal(a.status, 200);
         int64_t ttl = json_get_int(lookup(a.client_token), STR("ttl"));
@@ -445,7 +471,8 @@ static void zero_is_not_for_ever(void **state)
     }
     for (size_t i = 0; i < 3; i++) {
         harness_must(&h, 204, OP_UPDATE, "auth/up/users/nil",
-                     i == 0   ? "{\"password\":\"right\",\"token_ttl\":0,\"token_max_ttl\":0,\"token_period\":0}"
+                     i == 0
+                         ? "{\"password\":\"right\",\"token_ttl\":0,\"token_max_ttl\":0,\"token_period\":0}"
                      : i == 1 ? "{\"token_ttl\":\"2000000h\"}"
                               : "{\"token_explicit_max_ttl\":\"2000000h\",\"token_ttl\":0}");
         assert_in_range(json_get_int(lookup(login("up", "nil", 200)), STR("ttl")), 1, MAX_S);
@@ -455,11 +482,20 @@ static void zero_is_not_for_ever(void **state)
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {
-        TEST(nobody_gives_root), TEST(admin_is_refused_root), TEST(identity_gives_no_root), TEST(policy_names),
-        TEST(user_names),        TEST(role_names),            TEST(mount_paths),            TEST(templates_are_not_widened),
-        TEST(aliases_of_a_role), TEST(same_name_elsewhere_is_another), TEST(prefix_is_of_whole_names),
-        TEST(cubbyholes_are_apart), TEST(accessors_give_no_token), TEST(zero_is_not_for_ever)};
+    const struct CMUnitTest tests[] = {TEST(nobody_gives_root),
+                                       TEST(admin_is_refused_root),
+                                       TEST(identity_gives_no_root),
+                                       TEST(policy_names),
+                                       TEST(user_names),
+                                       TEST(role_names),
+                                       TEST(mount_paths),
+                                       TEST(templates_are_not_widened),
+                                       TEST(aliases_of_a_role),
+                                       TEST(same_name_elsewhere_is_another),
+                                       TEST(prefix_is_of_whole_names),
+                                       TEST(cubbyholes_are_apart),
+                                       TEST(accessors_give_no_token),
+                                       TEST(zero_is_not_for_ever)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Over all routes: who may not, changes nothing and learns nothing; a use is counted all the same; no form of a path slips a
+/* Over all routes: who may not, changes nothing and learns nothing; a use is counted all the same; no form of
+ * a path slips a
  * rule. */
 #include "sweep.h"
 
@@ -21,7 +22,8 @@ static str made_and_revoked(struct harness *h)
 {
     str token = harness_must(h, 200, OP_UPDATE, "auth/token/create", NULL).client_token;
 
-    harness_must(h, 204, OP_UPDATE, "auth/token/revoke", arena_fmt(h->arena, "{\"token\":\"%.*s\"}", PSTR(token)).p);
+    harness_must(h, 204, OP_UPDATE, "auth/token/revoke",
+                 arena_fmt(h->arena, "{\"token\":\"%.*s\"}", PSTR(token)).p);
     return token;
 }
 
@@ -32,16 +34,17 @@ static str of_batch(struct harness *h)
         .client_token;
 }
 
-static unsigned check_denied(struct harness *h, struct arena *a, const struct sweep_op *o, const struct caller *c)
+static unsigned check_denied(struct harness *h, struct arena *a, const struct sweep_op *o,
+                             const struct caller *c)
 {
-    struct answer answer = harness_call(h, a, o->op, arena_cstr(a, sweep_path(a, o, NULL, (str){0})), c->token,
-                                        arena_cstr(a, json_text(a, sweep_body(a, o))));
+    struct answer answer = harness_call(h, a, o->op, arena_cstr(a, sweep_path(a, o, NULL, (str){0})),
+                                        c->token, arena_cstr(a, json_text(a, sweep_body(a, o))));
     bool fine = answer.status == 403 && answer.data.n == 0 && answer.client_token.n == 0 &&
                 str_find(answer.error, STR("permission denied")) < answer.error.n;
 
     if (!fine)
-        print_error("%s %s%s by %s: %d \"%.*s\"\n", op_name(o->op), o->mount, o->route->path, c->what, answer.status,
-                    PSTR(answer.error));
+        print_error("%s %s%s by %s: %d \"%.*s\"\n", op_name(o->op), o->mount, o->route->path, c->what,
+                    answer.status, PSTR(answer.error));
     return !fine;
 }
 
@@ -61,12 +64,16 @@ static void denied_means_not_done(void **state)
         {"a malformed token", STR("x y\xff")},
         {"a revoked token", made_and_revoked(&h)},
         {"a batch token without rights", of_batch(&h)},
-        {"a token without rights", harness_token(&h, "nothing", "path \"elsewhere\" { capabilities = " ALL " }")},
+        {"a token without rights",
+         harness_token(&h, "nothing", "path \"elsewhere\" { capabilities = " ALL " }")},
         {"a token that is denied all",
-         harness_token(&h, "denied", "path \"*\" { capabilities = [\"deny\"] }\npath \"sys/*\" { capabilities = [\"deny\"] }")},
+         harness_token(
+             &h, "denied",
+             "path \"*\" { capabilities = [\"deny\"] }\npath \"sys/*\" { capabilities = [\"deny\"] }")},
         {"a token that may only see other paths",
-         harness_token(&h, "narrow", "path \"+/sweep/none\" { capabilities = " ALL " }\npath \"secret/sweep/x/*\" { "
-                                     "capabilities = " ALL " }")},
+         harness_token(&h, "narrow",
+                       "path \"+/sweep/none\" { capabilities = " ALL " }\npath \"secret/sweep/x/*\" { "
+                       "capabilities = " ALL " }")},
     };
     const struct sweep_op *v = sweep_of(&h, &n);
     str before = sweep_store_digest(&h, h.arena);
@@ -99,7 +106,8 @@ static void sudo_is_needed(void **state)
     (void)state;
     harness_start(&h, &(struct harness_options){.storage_type = "inmem_ha"});
     sweep_mounts(&h);
-    struct caller c = {"a token without sudo", harness_token(&h, "most", "path \"*\" { capabilities = " ALL " }")};
+    struct caller c = {"a token without sudo",
+                       harness_token(&h, "most", "path \"*\" { capabilities = " ALL " }")};
     const struct sweep_op *v = sweep_of(&h, &n);
     str before = sweep_store_digest(&h, h.arena);
 
@@ -119,8 +127,11 @@ static void sudo_is_needed(void **state)
 
 static const char *right_of(enum op op)
 {
-    static const char *const names[OP_COUNT_] = {
-        [OP_READ] = "read", [OP_UPDATE] = "update", [OP_PATCH] = "patch", [OP_DELETE] = "delete", [OP_LIST] = "list"};
+    static const char *const names[OP_COUNT_] = {[OP_READ] = "read",
+                                                 [OP_UPDATE] = "update",
+                                                 [OP_PATCH] = "patch",
+                                                 [OP_DELETE] = "delete",
+                                                 [OP_LIST] = "list"};
 
     return names[op];
 }
@@ -172,10 +183,11 @@ static str token_denied(struct harness *h, str path, size_t form, size_t number)
 {
     size_t at = str_find(str_from_cstr(denials[form]), STR("%.*s"));
     str rule = arena_fmt(h->arena, "%.*s%s", PSTR(path), denials[form] + at + 4);
-    str policy = arena_fmt(h->arena,
-                           "path \"*\" { capabilities = [\"read\",\"list\",\"update\",\"create\",\"sudo\"] }\n"
-                           "path \"%.*s\" { capabilities = [\"deny\"] }",
-                           PSTR(rule));
+    str policy =
+        arena_fmt(h->arena,
+                  "path \"*\" { capabilities = [\"read\",\"list\",\"update\",\"create\",\"sudo\"] }\n"
+                  "path \"%.*s\" { capabilities = [\"deny\"] }",
+                  PSTR(rule));
 
     return harness_token(h, arena_fmt(h->arena, "deny%zu-%zu", number, form).p, policy.p);
 }
@@ -201,7 +213,8 @@ static void list_does_not_slip_a_denial(void **state)
             path.n--;
         n_lists++;
         for (size_t form = 0; form < COUNT_OF(denials); form++)
-            bad += check_denied(&h, a, &v[i], &(struct caller){denials[form], token_denied(&h, path, form, i)});
+            bad +=
+                check_denied(&h, a, &v[i], &(struct caller){denials[form], token_denied(&h, path, form, i)});
         arena_reset(a);
     }
     assert_true(n_lists >= 10);
@@ -222,7 +235,9 @@ static bool is_alive(struct harness *h, struct arena *a, str token)
 static str token_of_one_use(struct harness *h, const char *policy)
 {
     return harness_must(h, 200, OP_UPDATE, "auth/token/create",
-                        arena_fmt(h->arena, "{\"num_uses\":1,\"no_default_policy\":true,\"policies\":[\"%s\"]}", policy).p)
+                        arena_fmt(h->arena,
+                                  "{\"num_uses\":1,\"no_default_policy\":true,\"policies\":[\"%s\"]}", policy)
+                            .p)
         .client_token;
 }
 
@@ -252,7 +267,8 @@ static void every_request_counts_a_use(void **state)
         assert_int_equal(harness_call(&h, a, OP_READ, "auth/token/lookup-self", token, NULL).status, 403);
         arena_reset(a);
     }
-    static const char *const nowhere[] = {"nosuch/a", "sys/nosuch", "auth/token/nosuch", "auth/nosuch/login/a", "secret/"};
+    static const char *const nowhere[] = {"nosuch/a", "sys/nosuch", "auth/token/nosuch",
+                                          "auth/nosuch/login/a", "secret/"};
 
     for (size_t i = 0; i < COUNT_OF(nowhere); i++) {
         str token = token_of_one_use(&h, "reader");
@@ -266,11 +282,10 @@ static void every_request_counts_a_use(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(denied_means_not_done),
-                                       cmocka_unit_test(sudo_is_needed),
-                                       cmocka_unit_test(each_operation_needs_its_own_right),
-                                       cmocka_unit_test(list_does_not_slip_a_denial),
-                                       cmocka_unit_test(every_request_counts_a_use)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(denied_means_not_done), cmocka_unit_test(sudo_is_needed),
+        cmocka_unit_test(each_operation_needs_its_own_right), cmocka_unit_test(list_does_not_slip_a_denial),
+        cmocka_unit_test(every_request_counts_a_use)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,10 +27,10 @@ static const struct {
     const char *pattern, *text;
     bool matches;
 } glob_rows[] = {
-    {"a", "a", true},        {"a", "ab", false},       {"a*", "a", true},        {"a*", "abc", true},
-    {"*c", "abc", true},     {"*c", "abd", false},     {"a*c", "abc", true},     {"a*c", "ac", true},
-    {"a*c", "a", false},     {"*", "", true},          {"**", "x", true},        {"a*b*c", "aXbYc", true},
-    {"a*b*c", "aXcYb", false}, {"ab*ba", "aba", false}, {"", "", true},           {"", "x", false},
+    {"a", "a", true},          {"a", "ab", false},      {"a*", "a", true},    {"a*", "abc", true},
+    {"*c", "abc", true},       {"*c", "abd", false},    {"a*c", "abc", true}, {"a*c", "ac", true},
+    {"a*c", "a", false},       {"*", "", true},         {"**", "x", true},    {"a*b*c", "aXbYc", true},
+    {"a*b*c", "aXcYb", false}, {"ab*ba", "aba", false}, {"", "", true},       {"", "x", false},
 };
 
 static void test_globs(void **state)
@@ -43,7 +43,8 @@ static void test_globs(void **state)
 }
 
 static const struct {
-    const char *role, *body; /* the role, and what is asked of it by a token with the policies default, maker */
+    const char *role,
+        *body; /* the role, and what is asked of it by a token with the policies default, maker */
     int status;
     const char *text; /* the policies given, or the error */
 } create_rows[] = {
@@ -64,7 +65,8 @@ static const struct {
      "token policy \"root\" is disallowed by this role"},
     {"{\"allowed_policies_glob\":[\"*\"]}", "{\"policies\":[\"root\"]}", 400,
      "root tokens may not be created without parent token being root"},
-    {"{\"allowed_policies\":[\"response-wrapping\"]}", "{}", 400, "cannot assign policy \"response-wrapping\""},
+    {"{\"allowed_policies\":[\"response-wrapping\"]}", "{}", 400,
+     "cannot assign policy \"response-wrapping\""},
     {"{\"token_type\":\"batch\",\"orphan\":true,\"renewable\":false}", "{\"num_uses\":3}", 400,
      "batch tokens cannot have \"num_uses\" set"},
     {"{\"token_type\":\"service\"}", "{\"type\":\"batch\"}", 200, "default,maker"},
@@ -95,8 +97,8 @@ static void test_limits(void **state)
     rig_must(&r, 204, OP_UPDATE, "auth/token/roles/one", r.root,
              "{\"token_period\":\"1h\",\"token_explicit_max_ttl\":\"90m\",\"token_num_uses\":9,"
              "\"path_suffix\":\"team/app\",\"token_bound_cidrs\":\"127.0.0.0/8\",\"orphan\":true}");
-    struct answer a =
-        rig_must(&r, 200, OP_UPDATE, "auth/token/create/one", r.root, "{\"policies\":[\"x\"],\"num_uses\":20}");
+    struct answer a = rig_must(&r, 200, OP_UPDATE, "auth/token/create/one", r.root,
+                               "{\"policies\":[\"x\"],\"num_uses\":20}");
     str token = a.auth->client_token;
 
     assert_int_equal(a.auth->ttl_ns, 3600 * NS_PER_S);
@@ -143,7 +145,8 @@ static void test_bad(void **state)
         assert_str(rig_must(&r, 400, OP_UPDATE, "auth/token/roles/bad", r.root, bad_rows[i].body).error,
                    bad_rows[i].error);
     rig_must(&r, 404, OP_READ, "auth/token/roles/bad", r.root, NULL);
-    assert_str(rig_must(&r, 400, OP_UPDATE, "auth/token/create/none", r.root, NULL).error, "unknown role none");
+    assert_str(rig_must(&r, 400, OP_UPDATE, "auth/token/create/none", r.root, NULL).error,
+               "unknown role none");
 }
 
 static struct error *plant(struct request *rq, struct response *rs)

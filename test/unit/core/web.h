@@ -27,7 +27,8 @@ void web_stop(struct web *w);
 
 int web_connect(struct web *w);
 void web_send(int fd, str text);
-/* All until the other side closes, or (n > 0) until n answers have begun. Fails the test after 20 s without a byte. */
+/* All until the other side closes, or (n > 0) until n answers have begun. Fails the test after 20 s without a
+ * byte. */
 str web_receive(struct arena *a, int fd, unsigned n);
 
 struct web_answer {
