@@ -167,13 +167,6 @@ class Versions(Writer):
             answer = self.change(path, (version + 1, value), "POST", path, {"options": {"cas": version}, "data": {"v": value}})
             assert answer.data["version"] == version + 1, answer
 
-    def open_round(self, client):
-        """On file the removal of a whole secret goes version by version: cut short, it is an error to read and can be repeated."""
-        for path in [p for p, state in self.pending.items() if state == self.new and self.server.storage == "file"]:
-            answer = client.call("GET", path)
-            if answer.status == 500 and b"could not find version data" in answer.raw:
-                assert client.call("DELETE", path.replace("/data/", "/metadata/")).status == 204
-
     @staticmethod
     def look(client, path):
         answer = client.call("GET", path)

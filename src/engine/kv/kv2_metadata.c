@@ -328,8 +328,9 @@ static struct error *meta_patch(struct request *rq, struct response *rs)
     return kv2_meta_save(&s, m);
 }
 
-/* The versions' entries, then the metadata that knows of them. A key with more versions than a step takes
- * first loses its oldest, step by step: what is left is whole at each moment. */
+/* The metadata first: without it the versions are out of reach, so what a crash may leave on a store without
+ * transactions is never half a key. A key with more versions than a step takes first loses its oldest, step by
+ * step: what is left is whole at each moment. */
 static struct error *meta_delete(struct request *rq, struct response *rs)
 {
     struct kv2_dropped dropped;
@@ -341,10 +342,9 @@ static struct error *meta_delete(struct request *rq, struct response *rs)
     if (!m)
         return NULL;
     kv2_drop(m, UINT64_MAX, &dropped);
-    if (dropped.more)
-        TRY(kv2_meta_save(&s, m));
+    TRY(dropped.more ? kv2_meta_save(&s, m) : kv2_meta_delete(&s, m));
     TRY(kv2_delete_dropped(&s, m, &dropped));
-    return dropped.more ? response_again(rs) : kv2_meta_delete(&s, m);
+    return dropped.more ? response_again(rs) : NULL;
 }
 
 static int compare_names(const void *x, const void *y)
