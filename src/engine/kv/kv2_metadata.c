@@ -329,7 +329,8 @@ static struct error *meta_patch(struct request *rq, struct response *rs)
 }
 
 /* The metadata first: without it the versions are out of reach, so what a crash may leave on a store without
- * transactions is never half a key. A key with more versions than a step takes first loses its oldest, step by
+ * transactions is never half a key. A key with more versions than a step takes first loses its oldest, step
+ * by
  * step: what is left is whole at each moment. */
 static struct error *meta_delete(struct request *rq, struct response *rs)
 {
