@@ -112,7 +112,7 @@ static size_t token_length(str s, enum token_type *ret_type)
     if (s.p[0] == '"')
         return string_length(s);
     size_t n = 1;
-    while (n < s.n && s.p[n] && !strchr(" \t\r\n{}[]=,\"#", s.p[n]))
+    while (n < s.n && s.p[n] && !strchr(" \t\r\n{}[]=,\"#/", s.p[n]))
         n++;
     return n;
 }

@@ -443,7 +443,8 @@ void kv2_drop(Kv2__KeyMetadata *m, uint64_t last, struct kv2_dropped *ret)
         ret->numbers[ret->n] = m->versions[ret->n]->key;
         ret->n++;
     }
-    m->versions += ret->n;
+    if (ret->n)
+        m->versions += ret->n;
     m->n_versions -= ret->n;
     ret->more = m->n_versions > 0 && m->versions[0]->key <= last;
     m->oldest_version = ret->more ? m->versions[0]->key : last + 1;

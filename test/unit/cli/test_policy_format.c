@@ -8,6 +8,7 @@ static const struct {
      "path \"a/*\" {\n  capabilities = [\"read\", \"list\"]\n}\n\n# c\npath \"b\" {\n  capabilities = "
      "[\"sudo\"]\n}\n"},
     {"", ""},
+    {"path//a\n\"b\" {}", "path //a\n\"b\" {}\n"}, /* a comment right behind a word */
     {"/*/ one */ path \"x\" {}", "/*/ one */\npath \"x\" {}\n"},
     {"path \"x\" {}", "path \"x\" {}\n"},
     {"path \"x\" {\n capabilities = [\n\"read\", \"list\" ]\n}",
