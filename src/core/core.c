@@ -5,6 +5,7 @@
 #include "core/rotation.h"
 #include "core/sys/sys.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -383,6 +384,7 @@ struct error *core_activate(struct core *c, struct arena *err, struct storage_lo
     rotation_start(a->rotation);
     lockout_start(a);
     core_set_state(c, CORE_ACTIVE);
+    malloc_trim(0); /* what opening needed is not needed again */
     log_info("core", "post-unseal setup complete");
     if (!internal_submit(a, pending_resume, NULL, NULL))
         log_warn("core", "unfinished work could not be taken up");
