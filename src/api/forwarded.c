@@ -1,5 +1,5 @@
 #include "api/front_private.h"
-#include "net/ip_range.h"
+#include "base/ip_range.h"
 
 static bool is_authorised(const struct config_listener *l, str address)
 {

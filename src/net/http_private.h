@@ -11,11 +11,11 @@
  */
 #pragma once
 #include "base/buf.h"
+#include "base/ip_range.h"
 #include "base/mutex.h"
 #include "net/backlog.h"
 #include "net/h1.h"
 #include "net/http_server.h"
-#include "net/ip_range.h"
 #include "net/peer_count.h"
 #include "net/tls.h"
 

@@ -1,6 +1,6 @@
 /* peer_count: how many connections each address has open. Threads: any, one lock inside. */
 #pragma once
-#include "net/ip_range.h"
+#include "base/ip_range.h"
 
 struct peer_count;
 struct peer_count *peer_count_new(unsigned max);

@@ -6,7 +6,7 @@
  *          Fuzzed: test/fuzz/fuzz_proxy_proto.c.
  */
 #pragma once
-#include "net/ip_range.h"
+#include "base/ip_range.h"
 
 enum { PROXY_HEADER_BYTES_MAX = 4096 }; /* longer ones (TLVs may run to 64 KiB) are refused */
 

@@ -1,5 +1,5 @@
 /* A token string from a client, and a stored token entry: refused, or something that can be read. */
-#include "core/token/cidr.h"
+#include "base/ip_range.h"
 #include "core/token/token_form.h"
 #include "core/token/token_private.h"
 
@@ -18,7 +18,7 @@ static void fuzz_string(struct arena *a, struct hmac_key *key, str text)
     if (text.n > TOKEN_PLAIN_MAX && signed_form.n <= TOKEN_SIGNED_MAX && text.n < 256 &&
         (!token_form_open(a, key, signed_form, &inner) || !str_eq(inner, text)))
         abort();
-    if (str_cut(text, ' ', &block, &address) && cidr_contains(block, address) && block.n == 0)
+    if (str_cut(text, ' ', &block, &address) && ip_text_is_in(block, address) && block.n == 0)
         abort();
 }
 

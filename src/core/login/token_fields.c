@@ -1,18 +1,19 @@
 /* token_fields: the token fields of users and roles: parsed, stored, shown. Source:
  * docs/formats/userpass.md. */
+#include "base/ip_range.h"
 #include "core/engine.h"
 #include "core/lease/member.h"
-#include "core/token/cidr.h"
 
 static const char *const types[] = {"default", "service", "batch", "default-service", "default-batch"};
 
 struct error *token_cidrs_parse(struct request *rq, const str *v, size_t n, const str **ret)
 {
     str *out = ARENA_ARRAY(rq->arena, str, n + 1);
+    struct ip_range range;
 
     for (size_t i = 0; i < n; i++) {
         /* what has a '/' is taken for the path of a socket at worst: no address is in it */
-        if (!cidr_is_valid(v[i]) && str_index(v[i], '/') == v[i].n)
+        if (!ip_range_parse(v[i], &range) && str_index(v[i], '/') == v[i].n)
             return fail(
                 rq, ERR_BAD_REQUEST,
                 "error parsing address \"%.*s\": Unable to convert \"%.*s\" to an IPv4 or IPv6 address, "
@@ -31,7 +32,7 @@ struct error *token_cidrs_parse(struct request *rq, const str *v, size_t n, cons
 bool token_cidrs_allow(const struct request *rq, const struct token_fields *f)
 {
     for (size_t i = 0; i < f->n_bound_cidrs; i++)
-        if (cidr_contains(f->bound_cidrs[i], rq->peer.remote_address))
+        if (ip_text_is_in(f->bound_cidrs[i], rq->peer.remote_address))
             return true;
     return f->n_bound_cidrs == 0;
 }

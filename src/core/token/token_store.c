@@ -1,7 +1,7 @@
+#include "base/ip_range.h"
 #include "base/log.h"
 #include "core/internal.h"
 #include "core/login/login_private.h"
-#include "core/token/cidr.h"
 #include "core/token/token_form.h"
 #include "core/token/token_private.h"
 
@@ -105,7 +105,7 @@ struct error *token_load_live(struct request *rq, str inner_id, const struct tok
 static bool peer_is_allowed(const struct request *rq, const struct token_entry *te)
 {
     for (size_t i = 0; i < te->n_bound_cidrs; i++)
-        if (cidr_contains(te->bound_cidrs[i], rq->peer.remote_address))
+        if (ip_text_is_in(te->bound_cidrs[i], rq->peer.remote_address))
             return true;
     return te->n_bound_cidrs == 0;
 }

@@ -1,4 +1,4 @@
-#include "net/ip_range.h"
+#include "base/ip_range.h"
 
 #include <arpa/inet.h>
 
@@ -13,7 +13,7 @@ struct ip_address ip_from_v4(const uint8_t p[4])
     return ip;
 }
 
-static bool is_v4(const struct ip_address *ip)
+bool ip_is_v4(const struct ip_address *ip)
 {
     return memcmp(ip->p, v4_prefix, sizeof v4_prefix) == 0;
 }
@@ -38,7 +38,7 @@ bool ip_parse(str text, struct ip_address *ret)
 
 size_t ip_format(const struct ip_address *ip, char out[IP_TEXT_MAX])
 {
-    const char *s = is_v4(ip) ? inet_ntop(AF_INET, ip->p + sizeof v4_prefix, out, IP_TEXT_MAX)
+    const char *s = ip_is_v4(ip) ? inet_ntop(AF_INET, ip->p + sizeof v4_prefix, out, IP_TEXT_MAX)
                               : inet_ntop(AF_INET6, ip->p, out, IP_TEXT_MAX);
     return s ? strlen(s) : 0;
 }
@@ -53,7 +53,7 @@ bool ip_range_parse(str text, struct ip_range *ret)
         return false;
     if (has_prefix) {
         uint64_t bits;
-        bool v4 = is_v4(&r.first) && str_index(address, ':') == address.n;
+        bool v4 = ip_is_v4(&r.first) && str_index(address, ':') == address.n;
         if (!str_parse_u64(prefix, &bits) || bits > (v4 ? 32 : 128))
             return false;
         r.bits = (unsigned)bits + (v4 ? V4_PREFIX_BITS : 0);
@@ -64,6 +64,8 @@ bool ip_range_parse(str text, struct ip_range *ret)
 
 static bool range_has(const struct ip_range *r, const struct ip_address *ip)
 {
+    if (ip_is_v4(&r->first) != ip_is_v4(ip)) /* ::/0 has no IPv4 address in it */
+        return false;
     size_t whole = r->bits / 8;
     unsigned rest = r->bits % 8;
     if (memcmp(r->first.p, ip->p, whole) != 0)
@@ -77,4 +79,11 @@ bool ip_is_in(const struct ip_address *ip, const struct ip_range *ranges, size_t
         if (range_has(&ranges[i], ip))
             return true;
     return false;
+}
+
+bool ip_text_is_in(str range, str address)
+{
+    struct ip_range r;
+    struct ip_address ip;
+    return ip_range_parse(range, &r) && ip_parse(address, &ip) && range_has(&r, &ip);
 }
