@@ -39,7 +39,7 @@ bool ip_parse(str text, struct ip_address *ret)
 size_t ip_format(const struct ip_address *ip, char out[IP_TEXT_MAX])
 {
     const char *s = ip_is_v4(ip) ? inet_ntop(AF_INET, ip->p + sizeof v4_prefix, out, IP_TEXT_MAX)
-                              : inet_ntop(AF_INET6, ip->p, out, IP_TEXT_MAX);
+                                 : inet_ntop(AF_INET6, ip->p, out, IP_TEXT_MAX);
     return s ? strlen(s) : 0;
 }
 

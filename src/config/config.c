@@ -311,12 +311,12 @@ static struct error *draft_finish(struct arena *a, struct draft *d)
 }
 
 /* What only holds once nothing changes any more. */
-static struct error *config_check(struct arena *a, const struct config *c)
+static struct error *config_check(struct arena *a, struct config *c)
 {
     if (c->default_lease_ttl_ns > c->max_lease_ttl_ns)
         return error_new(a, ERR_BAD_REQUEST, "cannot have DefaultLeaseTTL larger than MaxLeaseTTL");
-    TRY(address_check(a, STR("api_addr"), c->api_addr));
-    return address_check(a, STR("cluster_addr"), c->cluster_addr);
+    TRY(address_fill(a, "api_addr", &c->api_addr));
+    return address_fill(a, "cluster_addr", &c->cluster_addr);
 }
 
 static void env_str(const char *name, str *value)

@@ -1,8 +1,7 @@
 /* Listener blocks: docs/formats/config.md, section 5. */
 #include "base/clock.h"
+#include "config/address_template.h"
 #include "config/config_private.h"
-
-#include <arpa/inet.h>
 
 #define L(member) offsetof(struct config_listener, member)
 
@@ -76,32 +75,22 @@ static const struct config_listener listener_defaults = {
 };
 /* clang-format on */
 
-struct error *address_check(struct arena *a, str key, str address)
+struct error *address_fill(struct arena *a, const char *key, str *address)
 {
-    if (str_find(address, STR("{{")) == address.n)
+    struct interface_address *all;
+    size_t n;
+    if (!address_is_template(*address))
         return NULL;
-    return error_new(a, ERR_BAD_REQUEST, "%.*s: address templates are not supported: \"%.*s\"", PSTR(key),
-                     PSTR(address));
-}
-
-/* An IP address, or one with a prefix length. */
-static bool is_network(struct arena *a, str s)
-{
-    str host, prefix;
-    uint8_t ip[sizeof(struct in6_addr)];
-    uint64_t bits;
-    bool has_prefix = str_cut(s, '/', &host, &prefix);
-    const char *text = arena_cstr(a, host);
-    bool v4 = text && inet_pton(AF_INET, text, ip) == 1;
-    if (!v4 && (!text || inet_pton(AF_INET6, text, ip) != 1))
-        return false;
-    return !has_prefix || (str_parse_u64(prefix, &bits) && bits <= (v4 ? 32 : 128));
+    TRY(interface_addresses(a, &all, &n));
+    struct error *e = address_template(a, *address, all, n, address);
+    return e ? error_wrap(a, e, "%s: %.*s", key, PSTR(e->text)) : NULL;
 }
 
 static struct error *networks_check(struct arena *a, const char *key, const str *addrs, size_t n)
 {
+    struct ip_range range;
     for (size_t i = 0; i < n; i++)
-        if (!is_network(a, addrs[i]))
+        if (!ip_range_parse(addrs[i], &range))
             return error_new(a, ERR_BAD_REQUEST,
                              "invalid value for %s: \"%.*s\" is no IP address or CIDR block", key,
                              PSTR(addrs[i]));
@@ -125,10 +114,10 @@ static struct error *proxy_protocol_check(struct arena *a, const struct config_l
     return NULL;
 }
 
-static struct error *listener_check(struct arena *a, const struct config_listener *l)
+static struct error *listener_check(struct arena *a, struct config_listener *l)
 {
-    TRY(address_check(a, STR("address"), l->address));
-    TRY(address_check(a, STR("cluster_address"), l->cluster_address));
+    TRY(address_fill(a, "address", &l->address));
+    TRY(address_fill(a, "cluster_address", &l->cluster_address));
     if (l->max_request_duration_ns < 0)
         return error_new(a, ERR_BAD_REQUEST, "max_request_duration cannot be negative");
     if (l->tls_require_client_cert && l->tls_disable_client_certs)

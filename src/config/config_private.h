@@ -52,8 +52,8 @@ void rows_merge(const struct row *rows, void *base, const void *from, uint64_t f
 /* Is this item `name` (in any case)? */
 bool item_is(const struct hcl_item *item, str name);
 struct error *bool_from_value(struct arena *a, const struct hcl_value *v, bool *ret) MUST_USE;
-/* An address with a template is refused: ERR_BAD_REQUEST with the key's name. */
-struct error *address_check(struct arena *a, str key, str address) MUST_USE;
+/* Fills in the templates of an address, once; errors name the key. */
+struct error *address_fill(struct arena *a, const char *key, str *address) MUST_USE;
 
 /* All `listener` blocks of a file, appended to the configuration. */
 struct error *listeners_read(struct reader *r, const struct hcl_value *root) MUST_USE;

@@ -296,9 +296,9 @@ static const struct {
     {"api_addr = true", "At 1:12: root.api_addr: unknown type for string *ast.LiteralType"},
     {"api_addr = []", "At 1:12: root.api_addr: unknown type for string *ast.ListType"},
     {"api_addr {}", "At 1:10: root.api_addr: unknown type for string *ast.ObjectType"},
-    {"api_addr = \"http://{{ GetPrivateIP }}:8200\"",
-     "=api_addr: address templates are not supported: \"http://{{ GetPrivateIP }}:8200\""},
-    {"cluster_addr = \"{{\"", "=cluster_addr: address templates are not supported: \"{{\""},
+    {"api_addr = \"http://{{ GetPrivatIP }}:8200\"",
+     "=api_addr: unable to parse address template \"http://{{ GetPrivatIP }}:8200\": function \"GetPrivatIP\" not defined"},
+    {"cluster_addr = \"{{\"", "=cluster_addr: unable to parse address template \"{{\": unclosed action"},
     {"cache_size = 1.5", "invalid value for cache_size: expected a whole number, got *ast.LiteralType"},
     {"cache_size = \"x\"", "invalid value for cache_size: strconv.ParseInt: parsing \"x\": invalid syntax"},
     {"cache_size = 08", "invalid value for cache_size: strconv.ParseInt: parsing \"08\": invalid syntax"},
@@ -333,10 +333,10 @@ static const struct {
     {"listener = 1", "error parsing 'listener': listeners.0: At 1:12: root: not an object type for struct (*ast.LiteralType)"},
     {"listener \"tcp\" {} listener \"tcp\" { tls_disable = \"x\" }", "error parsing 'listener': listeners.1: "
      "invalid value for tls_disable: cannot parse '' as bool: strconv.ParseBool: parsing \"x\": invalid syntax"},
-    {"listener \"tcp\" { address = \"{{ GetPrivateIP }}:1\" }",
-     "error parsing 'listener': listeners.0: address: address templates are not supported: \"{{ GetPrivateIP }}:1\""},
-    {"listener \"tcp\" { cluster_address = \"{{\" }",
-     "error parsing 'listener': listeners.0: cluster_address: address templates are not supported: \"{{\""},
+    {"listener \"tcp\" { address = \"{{ limit 1 }}:1\" }", "error parsing 'listener': listeners.0: address: "
+     "unable to parse address template \"{{ limit 1 }}:1\": limit works on addresses: they come through a pipe"},
+    {"listener \"tcp\" { cluster_address = \"{{\" }", "error parsing 'listener': listeners.0: cluster_address: "
+     "unable to parse address template \"{{\": unclosed action"},
     {"listener \"tcp\" { tls_min_version = \"tls9\" }", "error parsing 'listener': listeners.0: invalid value for tls_min_version: "
      "value \"tls9\" not supported, please specify one of [tls10,tls11,tls12,tls13]"},
     {"listener \"tcp\" { tls_max_version = \"tls11\" }",
@@ -620,7 +620,7 @@ static void test_environment(void **state)
     assert_null(load(p.arena, file, NULL, &c));
     same(c->api_addr, "http://bao");
 
-    setenv("BAO_API_ADDR", "http://{{ GetPrivateIP }}", 1);
+    setenv("BAO_API_ADDR", "http://{{ GetNothing }}", 1);
     assert_non_null(load(p.arena, file, NULL, &c));
     unsetenv("BAO_API_ADDR");
     setenv("VAULT_UI", "maybe", 1);
