@@ -1,6 +1,7 @@
 /* registry: the engines of this program, their routes compiled once, for the life of the core. */
 #include "base/log.h"
 #include "core/active_private.h"
+#include "core/identity/identity.h"
 
 #include <stdlib.h>
 
@@ -31,7 +32,8 @@ static void compile_engine(struct engine_entry *entry, const struct engine *e)
 
 void core_compile_engines(struct core *c)
 {
-    static const struct engine *const own[] = {&sys_engine, &token_engine, &cubbyhole_engine};
+    static const struct engine *const own[] = {&sys_engine, &token_engine, &cubbyhole_engine,
+                                               &identity_engine};
     size_t n = COUNT_OF(own), more = 0, methods = 0;
 
     while (c->config.engines && c->config.engines[more])

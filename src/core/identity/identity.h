@@ -11,7 +11,8 @@
 #pragma once
 #include "core/engine.h"
 
-struct identity; /* in struct active */
+struct identity;                            /* in struct active */
+extern const struct engine identity_engine; /* identity/ */
 
 struct identity_pair {
     str key, value;

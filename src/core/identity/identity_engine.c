@@ -1,0 +1,16 @@
+/* identity_engine: the engine identity/: who stands behind a token, as an API. Its routes are in tables of
+ * their own. */
+#include "core/identity/identity.h"
+
+/* One line for each table: src/core/oidc and src/core/mfa have theirs. */
+static const struct route *const tables[] = {
+    NULL,
+};
+
+const struct engine identity_engine = {
+    .type = "identity",
+    .kind = ENGINE_CORE,
+    .more_routes = tables,
+    .help = "Entities, their aliases and groups: who stands behind a token.",
+    .plugin_version = "v1.14.7+builtin.vault",
+};
