@@ -52,9 +52,10 @@ static void send(struct front *f, struct exchange *x, int status, str type, str 
     str ns = exchange_header(x, STR("X-Vault-Namespace"));
     bool head = str_eq(x->method, STR("HEAD"));
 
-    (void)f;
     header_set(&h, STR("Cache-Control"), STR("no-store"));
     header_set(&h, STR("Content-Type"), type);
+    if (f->host_name.n)
+        header_set(&h, STR("X-Vault-Hostname"), f->host_name);
     header_custom(&h, x->listener, status);
     if (location.n)
         header_set(&h, STR("Location"), location);
@@ -125,6 +126,28 @@ static void put_top_level(struct buf *b, const struct json *data)
     }
 }
 
+/* What the listener is told to keep to itself, in the answers that need no token. */
+static void redact(struct arena *a, const struct config_listener *l, const struct request *rq,
+                   const struct response *rs)
+{
+    static const char *const paths[] = {"sys/health", "sys/leader", "sys/seal-status"};
+    const struct {
+        const char *member;
+        bool is_on;
+    } members[] = {{"version", l->redact_version},
+                   {"build_date", l->redact_version},
+                   {"cluster_name", l->redact_cluster_name},
+                   {"leader_address", l->redact_addresses},
+                   {"leader_cluster_address", l->redact_addresses}};
+    bool is_open = false;
+
+    for (size_t i = 0; i < COUNT_OF(paths); i++)
+        is_open = is_open || str_eq(rq->path, str_from_cstr(paths[i]));
+    for (size_t i = 0; is_open && rs->data && i < COUNT_OF(members); i++)
+        if (members[i].is_on && json_get(rs->data, str_from_cstr(members[i].member)))
+            json_set_str(a, rs->data, str_from_cstr(members[i].member), STR(""));
+}
+
 static bool is_top_level(const struct request *rq)
 {
     return rq->route && (rq->route->flags & ROUTE_TOP_LEVEL);
@@ -180,6 +203,8 @@ void answer_call(struct front_call *fc)
         bool some = response_has_body(&call->rs) || call->rs.status == 200;
 
         status = call->rs.status ? call->rs.status : some ? 200 : 204;
+        if (x->listener)
+            redact(x->arena, x->listener, &call->rq, &call->rs);
         if (call->rs.raw_content_type.n)
             type = arena_str(a, call->rs.raw_content_type);
         if (some && status != 204)

@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 struct front *front_new(const struct front_config *c)
 {
@@ -12,6 +13,9 @@ struct front *front_new(const struct front_config *c)
     f->core = c->core;
     f->config = c->config;
     f->n_loops = c->n_loops;
+    if (f->config->enable_response_header_hostname &&
+        gethostname(f->host_name_text, sizeof(f->host_name_text) - 1) == 0)
+        f->host_name = str_from_cstr(f->host_name_text);
     for (size_t i = 0; i < c->n_loops; i++)
         f->loops[i] = (struct front_loop){c->loops[i], arena_new(0)};
     return f;

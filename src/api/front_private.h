@@ -10,6 +10,8 @@ struct front_loop {
 struct front {
     struct core *core;
     const struct config *config;
+    char host_name_text[256];
+    str host_name; /* told in a header; empty: not */
     size_t n_loops;
     struct front_loop loops[];
 };

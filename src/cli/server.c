@@ -7,9 +7,10 @@
 #include "base/secure.h"
 #include "cli/cli.h"
 #include "cli/server_dev.h"
-#include "config/config.h"
+#include "cli/server_private.h"
 #include "crypto/crypto.h"
 #include "engine/engines.h"
+#include "net/tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SERVER_LOOPS_MAX = 16, DRAIN_NS_MAX = 5, REQUEST_BYTES_MAX = 96 * 1024 * 1024 };
+enum { DRAIN_S_MAX = 5, REQUEST_BYTES_MAX = 96 * 1024 * 1024 };
 
 const struct flag server_flags[] = {
     {"config", FLAG_STRINGS,
@@ -31,6 +32,9 @@ const struct flag server_flags[] = {
     {"log-format", FLAG_STRING, .setting = "LOG_FORMAT", .help = "standard or json."},
     {"test-verify-only", FLAG_BOOL,
      .help = "Read the configuration, open storage and listeners, print the banner, end."},
+    {"check", FLAG_BOOL,
+     .help = "Read the configuration and the files it names, say what is wrong with them, end. Opens no "
+             "storage."},
     {"dev", FLAG_BOOL, .help = "Run a server for development: in memory, unsealed, gone when it ends."},
     {"dev-root-token-id", FLAG_STRING, .setting = "DEV_ROOT_TOKEN_ID", .help = "The root token, with -dev."},
     {"dev-listen-address", FLAG_STRING, .initial = "127.0.0.1:8200", .setting = "DEV_LISTEN_ADDRESS",
@@ -40,43 +44,7 @@ const struct flag server_flags[] = {
     {0},
 };
 
-struct server {
-    struct cli *cli;
-    struct config *config;
-    struct storage *storage;
-    struct core *core;
-    struct front *front;
-    struct loop *main_loop; /* signals */
-    struct loop *loops[SERVER_LOOPS_MAX];
-    struct thread threads[SERVER_LOOPS_MAX];
-    size_t n_loops;
-    struct http_server **listeners;
-    size_t n_listeners; /* open */
-    struct mutex mutex;
-    struct cond drained;
-    size_t n_draining; /* lock: mutex */
-};
-
 /* ---- settings ---- */
-
-static struct error *set_log(struct server *s)
-{
-    struct cli *c = s->cli;
-    str level = flag_text(&c->flags, "log-level"), format = flag_text(&c->flags, "log-format");
-    enum log_level l = LOG_INFO;
-
-    if (level.n == 0)
-        level = s->config->log_level;
-    if (format.n == 0)
-        format = s->config->log_format;
-    if (level.n > 0 && !log_level_from_str(level, &l))
-        return error_new(c->arena, ERR_BAD_REQUEST, "unknown log level: %.*s", PSTR(level));
-    if (format.n > 0 && !str_eq(format, STR("standard")) && !str_eq(format, STR("json")))
-        return error_new(c->arena, ERR_BAD_REQUEST, "unknown log format: %.*s", PSTR(format));
-    log_set_level(l);
-    log_set_format(str_eq(format, STR("json")) ? LOG_JSON : LOG_STANDARD);
-    return NULL;
-}
 
 /* As many descriptors as the system allows: each connection is one. */
 static void raise_limits(void)
@@ -119,7 +87,7 @@ static struct error *load_config(struct server *s)
         TRY(server_dev_config(c, s->config, &s->config));
     if (!s->config->storage)
         return error_new(c->arena, ERR_BAD_REQUEST, "A storage backend must be specified");
-    return set_log(s);
+    return server_set_log(c, s->config);
 }
 
 /* ---- start ---- */
@@ -228,38 +196,7 @@ static void print_banner(struct server *s)
     fflush(s->cli->out);
 }
 
-static void log_warnings(struct server *s)
-{
-    log_hold(false);
-    for (size_t i = 0; i < s->config->n_warnings; i++) {
-        char *text = arena_cstr(s->cli->arena, s->config->warnings[i]);
-
-        log_warn(NULL, text ? text : "a configuration key is not known");
-    }
-}
-
 /* ---- running ---- */
-
-/* One datagram to the service manager, if there is one (the notify socket's protocol). */
-static void notify(struct server *s, const char *state)
-{
-    str path = environment_get(&s->cli->env, STR("NOTIFY_SOCKET"));
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-
-    if (path.n == 0 || path.n >= sizeof(to.sun_path))
-        return;
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        return;
-    memcpy(to.sun_path, path.p, path.n);
-    if (to.sun_path[0] == '@')
-        to.sun_path[0] = 0;
-    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to,
-               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.n)) < 0)
-        log_warn(NULL, "the service manager could not be told", F_CSTR("state", state));
-    close(fd);
-}
 
 static struct error *write_pid(struct server *s)
 {
@@ -300,23 +237,9 @@ static void on_term(struct loop *l, int signo, void *arg)
 
 static void on_hup(struct loop *l, int signo, void *arg)
 {
-    struct server *s = arg;
-    struct arena *a = arena_new(0);
-
     (void)l;
     (void)signo;
-    cli_print(s->cli, "==> Vault reload triggered");
-    fflush(s->cli->out);
-    notify(s, "RELOADING=1");
-    for (size_t i = 0; i < s->n_listeners; i++) {
-        struct error *e = http_server_reload_tls(a, s->listeners[i]);
-
-        if (e)
-            log_error(NULL, "could not reload the certificate", F_STR("error", error_log_text(a, e)));
-    }
-    core_reload(s->core);
-    notify(s, "READY=1");
-    arena_free(a);
+    server_reload(arg);
 }
 
 static void run_loop(void *arg)
@@ -338,7 +261,7 @@ static void stop_listeners(struct server *s)
 {
     s->n_draining = s->n_listeners;
     for (size_t i = 0; i < s->n_listeners; i++)
-        http_server_stop(s->listeners[i], DRAIN_NS_MAX * NS_PER_S, listener_drained, s);
+        http_server_stop(s->listeners[i], DRAIN_S_MAX * NS_PER_S, listener_drained, s);
     mutex_lock(&s->mutex);
     while (s->n_draining > 0)
         cond_wait(&s->drained, &s->mutex);
@@ -365,10 +288,10 @@ static struct error *serve(struct server *s)
         e = server_dev_setup(s->cli, s->config, http_server_port(s->listeners[0]));
     if (!secure_lockdown())
         log_warn("core", "system calls could not be restricted", F_CSTR("error", strerror(errno)));
-    notify(s, "READY=1");
+    server_notify(s, "READY=1");
     if (!e)
         loop_run(s->main_loop);
-    notify(s, "STOPPING=1");
+    server_notify(s, "STOPPING=1");
     stop_listeners(s);
     core_seal(s->core);
     for (size_t i = 0; i < s->n_loops; i++) {
@@ -377,6 +300,32 @@ static struct error *serve(struct server *s)
     }
     remove_pid(s);
     return e;
+}
+
+/* All that can be found wrong without touching storage or an address. */
+static struct error *check(struct server *s)
+{
+    struct arena *a = s->cli->arena;
+
+    TRY(load_config(s));
+    if (!storage_type_is_known(s->config->storage->type))
+        return error_new(a, ERR_BAD_REQUEST, "Unknown storage type %.*s", PSTR(s->config->storage->type));
+    for (size_t i = 0; i < s->config->n_listeners; i++) {
+        const struct config_listener *l = &s->config->listeners[i];
+        SSL_CTX *context;
+
+        if (l->is_unix || l->tls_disable)
+            continue;
+        struct error *e = tls_context_new(a, l, &context);
+
+        if (e)
+            return error_wrap(a, e, "Error initializing listener of type tcp: %.*s", PSTR(e->text));
+        tls_context_free(context);
+    }
+    for (size_t i = 0; i < s->config->n_warnings; i++)
+        cli_print(s->cli, "Warning: %.*s", PSTR(s->config->warnings[i]));
+    cli_print(s->cli, "Success! The configuration is valid.");
+    return NULL;
 }
 
 static struct error *start(struct server *s)
@@ -414,11 +363,13 @@ int command_server(struct cli *c)
     fault_init_from_env();
     crypto_init();
     log_hold(true);
-    struct error *e = start(&s);
+    bool only_check = flag_bool(&c->flags, "check");
+    struct error *e = only_check ? check(&s) : start(&s);
 
-    if (!e) {
+    if (!e && !only_check) {
         print_banner(&s);
-        log_warnings(&s);
+        log_hold(false);
+        server_log_warnings(s.config);
         if (!flag_bool(&c->flags, "test-verify-only"))
             e = serve(&s);
     }

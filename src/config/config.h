@@ -57,6 +57,8 @@ struct config_listener {
     int x_forwarded_for_hop_skips;
     bool x_forwarded_for_reject_not_present, x_forwarded_for_reject_not_authorized;
     bool unauthenticated_metrics_access, unauthenticated_pprof_access, unauthenticated_in_flight_access;
+    /* in the answers that need no token: empty instead */
+    bool redact_version, redact_addresses, redact_cluster_name;
     str socket_mode, socket_user, socket_group; /* applied only if all three are given */
     struct config_headers *response_headers;
     size_t n_response_headers;

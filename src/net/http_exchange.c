@@ -21,7 +21,7 @@ static bool exchange_recharge(struct http_exchange *hx)
 static void exchange_fill(struct http_exchange *hx, struct conn *c)
 {
     struct exchange *x = &hx->x;
-    const struct config_listener *l = c->sl->server->listener;
+    const struct config_listener *l = http_server_listener(c->sl->server);
     x->loop = c->sl->loop;
     x->listener = l;
     x->method = hx->head.method;

@@ -110,6 +110,7 @@ struct server_loop {
 
 struct http_server {
     const struct config_listener *listener;
+    _Atomic(const struct config_listener *) listener_seen; /* by exchanges: other headers after a reload */
     void (*handler)(struct exchange *x, void *arg);
     void *arg;
     size_t request_memory_bytes_max, all_memory_bytes_max;

@@ -311,6 +311,7 @@ static struct http_server *server_new(const struct config_listener *l, const str
     if (!s)
         die("out of memory");
     s->listener = l;
+    http_server_set_listener(s, l);
     s->handler = c->handler;
     s->arg = c->arg;
     s->request_memory_bytes_max = c->request_memory_bytes_max;
@@ -361,6 +362,16 @@ struct error *http_server_listen(struct arena *a, const struct config_listener *
 int http_server_port(const struct http_server *s)
 {
     return s->port;
+}
+
+void http_server_set_listener(struct http_server *s, const struct config_listener *l)
+{
+    atomic_store_explicit(&s->listener_seen, l, memory_order_release); /* with the load below */
+}
+
+const struct config_listener *http_server_listener(const struct http_server *s)
+{
+    return atomic_load_explicit(&s->listener_seen, memory_order_acquire);
 }
 
 struct error *http_server_reload_tls(struct arena *a, struct http_server *s)

@@ -71,6 +71,10 @@ int http_server_port(const struct http_server *s); /* the real port when the con
 /* Loads certificate and key again; connections made before live on. On error the old ones stay. Any thread.
  */
 struct error *http_server_reload_tls(struct arena *a, struct http_server *s) MUST_USE;
+/* What exchanges that begin from now on see as their listener, and which it is now. The one given is a copy
+ * with other response headers, and lives as long as the server. Any thread. */
+void http_server_set_listener(struct http_server *s, const struct config_listener *l);
+const struct config_listener *http_server_listener(const struct http_server *s);
 /* Stops accepting, lets open exchanges end for at most drain_ns, closes all, calls done(arg) on some loop.
  * Any thread. */
 void http_server_stop(struct http_server *s, int64_t drain_ns, void (*done)(void *arg), void *arg);

@@ -5,11 +5,24 @@
 static const struct storage_ops *const types[] = {&storage_inmem, &storage_inmem_ha, &storage_file,
                                                   &storage_sqlite};
 
-struct error *storage_open(struct arena *a, const struct config_block *config, struct storage **ret_s)
+static const struct storage_ops *ops_of(str type)
 {
     for (size_t i = 0; i < COUNT_OF(types); i++)
-        if (str_eq(config->type, str_from_cstr(types[i]->type)))
-            return types[i]->open(a, config, ret_s);
+        if (str_eq(type, str_from_cstr(types[i]->type)))
+            return types[i];
+    return NULL;
+}
+
+bool storage_type_is_known(str type)
+{
+    return ops_of(type) != NULL;
+}
+
+struct error *storage_open(struct arena *a, const struct config_block *config, struct storage **ret_s)
+{
+    const struct storage_ops *ops = ops_of(config->type);
+    if (ops)
+        return ops->open(a, config, ret_s);
     return error_new(a, ERR_BAD_REQUEST, "Unknown storage type %.*s", PSTR(config->type));
 }
 

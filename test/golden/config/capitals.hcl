@@ -1,0 +1,3 @@
+STORAGE "InMem" {}
+Listener "TCP" { TLS_Disable = true }
+Cluster_Name = "c"

@@ -1,0 +1,6 @@
+# one
+// two
+/* three
+   lines */
+storage "inmem" {}
+ui = true # end

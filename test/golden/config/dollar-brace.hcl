@@ -1,0 +1,2 @@
+storage "inmem" {}
+cluster_name = "${a "b" {c}}"

@@ -1,0 +1,2 @@
+storage "inmem" {}
+max_lease_ttl = "1x"

@@ -1,0 +1,5 @@
+storage "inmem" {}
+seal "a" {}
+seal "b" {}
+seal "c" {}
+seal "d" {}

@@ -1,0 +1,3 @@
+storage "inmem" {}
+cluster_name = <<END
+name

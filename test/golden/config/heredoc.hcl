@@ -1,0 +1,5 @@
+storage "inmem" {}
+cluster_name = <<END
+name
+END
+ui = true

@@ -1,0 +1,2 @@
+storage "inmem" {}
+listener { type = "tcp" tls_disable = true }

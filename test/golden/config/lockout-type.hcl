@@ -1,0 +1,2 @@
+storage "inmem" {}
+user_lockout "github" {}

@@ -1,0 +1,1 @@
+listener "tcp" { tls_disable = true }

@@ -1,0 +1,2 @@
+storage "inmem" {}
+cache_size = "0x10"

@@ -1,0 +1,3 @@
+backend "inmem" {}
+listener "tcp" { tls_disable = true }
+kms "shamir" {}

@@ -1,0 +1,1 @@
+storage "inmem" {} ui = true disable_mlock = true, cluster_name = "x"

@@ -1,0 +1,2 @@
+storage "inmem" {}
+api_addr = 'http'

@@ -1,0 +1,3 @@
+storage "inmem" {}
+telemetry {}
+telemetry {}

@@ -1,0 +1,2 @@
+storage "inmem" {}
+listener "tcp" { tls_min_version = "ssl3" }

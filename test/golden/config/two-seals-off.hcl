@@ -1,0 +1,3 @@
+storage "inmem" {}
+seal "shamir" { disabled = true }
+seal "shamir" { disabled = "true" }

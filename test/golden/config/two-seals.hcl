@@ -1,0 +1,3 @@
+storage "inmem" {}
+seal "shamir" {}
+seal "shamir" {}

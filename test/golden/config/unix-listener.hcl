@@ -1,0 +1,5 @@
+storage "inmem" {}
+listener "unix" {
+  address = "run.sock"
+  socket_mode = "600"
+}

@@ -1,0 +1,2 @@
+storage "inmem" {}
+paint "red" { coats = 2 }

@@ -1,0 +1,5 @@
+storage "inmem" {}
+listener "tcp" {
+  tls_disable = true
+  colour = 1
+}

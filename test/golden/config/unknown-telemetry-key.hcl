@@ -1,0 +1,4 @@
+storage "inmem" {}
+telemetry {
+  colour = 1
+}
