@@ -22,6 +22,7 @@
 #include "core/token/token.h"
 
 struct lane;
+struct volatile_store;
 struct ha;
 struct move;
 
@@ -65,6 +66,7 @@ struct active {
     struct acl_cache *acls;
     struct identity *identity;
     struct lockout *lockout;
+    struct volatile_store *volatiles;
     struct storage_lock *lock; /* HA; NULL without */
     struct storage_fence fence;
     str cluster_name, cluster_id;

@@ -4,6 +4,7 @@
 #include "core/login/lockout.h"
 #include "core/rotation.h"
 #include "core/sys/sys.h"
+#include "core/volatile.h"
 
 #include <malloc.h>
 #include <sched.h>
@@ -158,6 +159,7 @@ struct audit_set *active_audit_set(struct active *a)
 static const char *const space_prefixes[SPACE_CORE_COUNT_] = {
     [SPACE_CORE] = "core/",         [SPACE_POLICY] = "sys/policy/", [SPACE_TOKEN] = "sys/token/",
     [SPACE_EXPIRE] = "sys/expire/", [SPACE_SYS] = "sys/",           [SPACE_AUDIT] = "audit/",
+    [SPACE_MEMORY] = "~mem/",
 };
 
 struct active *active_build(struct core *c, struct opened *o, struct storage_lock *own_lock)
@@ -186,6 +188,7 @@ struct active *active_build(struct core *c, struct opened *o, struct storage_loc
     snapshot_publish(a, mount_set_new(), NULL);
     a->identity = identity_new();
     a->lockout = lockout_new();
+    a->volatiles = volatile_new(a);
     a->leases = lease_manager_new(a);
     a->rotation = rotation_new(a);
     a->lane = lane_new(a);
@@ -202,6 +205,7 @@ void active_destroy(struct active *a)
     identity_free(a->identity);
     lockout_stop(a->lockout);
     lockout_free(a->lockout);
+    volatile_free(a->volatiles);
     token_state_free(a->tokens);
     acl_cache_free(a->acls);
     lru_free(a->lru);

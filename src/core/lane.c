@@ -2,6 +2,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "core/volatile.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -196,7 +197,7 @@ static bool seal_writes(struct call_state *cs)
 
         if (w->deletes)
             continue;
-        if (w->raw) {
+        if (w->raw || w->in_memory) {
             w->record = w->clear;
             continue;
         }
@@ -357,6 +358,8 @@ static struct storage_batch batch_of(struct arena *scratch, const struct active 
         for (unsigned i = 0; i < cs->txn.n_writes; i++) {
             const struct txn_write *w = &cs->txn.writes[i];
 
+            if (w->in_memory)
+                continue;
             b.puts[b.n++] = (struct storage_put){.path = w->path, .value = w->record, .deletes = w->deletes};
         }
     return b;
@@ -423,6 +426,11 @@ static void publish(struct lane *l, const struct write_group *g)
         for (unsigned i = 0; i < cs->txn.n_writes; i++) {
             const struct txn_write *w = &cs->txn.writes[i];
 
+            if (w->in_memory) {
+                volatile_set(l->active->volatiles, w->path, w->deletes ? (bytes){0} : w->record,
+                             w->expires_ns);
+                continue;
+            }
             lru_put(l->active->lru, w->path, w->deletes ? (bytes){0} : w->record,
                     is_inserted(w) && l->active->core->config.storage->caps.blocking);
         }

@@ -2,7 +2,9 @@
 #include "core/active_private.h"
 #include "core/lane.h"
 #include "core/txn_private.h"
+#include "core/volatile.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -99,6 +101,11 @@ static bool is_cacheable(const struct space *s, str path)
            !str_eq(path, STR("core/recovery-config"));
 }
 
+static bool is_in_memory(const struct txn *t, const struct space *s)
+{
+    return s == active_space(t->active, SPACE_MEMORY);
+}
+
 struct found {
     const struct txn_write *own; /* the newest own write, or NULL */
     bytes record;                /* p == NULL: absent */
@@ -143,6 +150,10 @@ static struct error *fetch(struct txn *t, struct space *s, str path, struct foun
         return error_new(t->arena, ERR_TOO_LARGE, "the request needs too much memory");
     if (t->mode == TXN_LANE && lane_overlay_get(t->active->lane, t->arena, path, &f->record))
         return NULL;
+    if (is_in_memory(t, s)) {
+        volatile_get(t->active->volatiles, t->arena, path, &f->record);
+        return NULL;
+    }
     if (FAULT(FAULT_LRU_MISS) && !may_wait(t))
         return stop(t, TXN_WOULD_BLOCK);
     f->entry = lru_get(t->active->lru, path);
@@ -182,6 +193,10 @@ static struct error *get_full(struct txn *t, struct space *s, str path, bytes *r
     TRY(fetch(t, s, path, &f));
     if (f.own) {
         *ret = f.own->deletes ? (bytes){0} : f.own->clear;
+        return NULL;
+    }
+    if (is_in_memory(t, s)) {
+        *ret = f.record;
         return NULL;
     }
     return open_record(t, path, f.record, ret);
@@ -270,6 +285,12 @@ static struct error *add_write(struct txn *t, struct txn_write w)
         return error_new(t->arena, ERR_TOO_LARGE,
                          "the path is longer than storage takes: %zu bytes, at most %zu", w.path.n,
                          caps->key_bytes_max);
+    if (w.in_memory && w.clear.n > VOLATILE_BYTES_MAX)
+        return error_new(t->arena, ERR_TOO_LARGE,
+                         "the value is larger than memory takes: %zu bytes, at most %d", w.clear.n,
+                         VOLATILE_BYTES_MAX);
+    if (w.in_memory && !w.deletes && !volatile_has_room(t->active->volatiles, w.clear.n))
+        return error_new(t->arena, ERR_BUSY, "too many unfinished requests are remembered");
     if (w.clear.n + BARRIER_OVERHEAD_BYTES > caps->value_bytes_max)
         return error_new(t->arena, ERR_TOO_LARGE,
                          "the value is larger than storage takes: %zu bytes, at most %zu", w.clear.n,
@@ -287,14 +308,30 @@ static struct error *add_write(struct txn *t, struct txn_write w)
     return NULL;
 }
 
+static struct txn_write write_of(struct view *v, str path)
+{
+    return (struct txn_write){.space = v->space,
+                              .path = full_path(v, path),
+                              .in_memory = is_in_memory(v->txn, v->space),
+                              .expires_ns = VOLATILE_NEVER_NS};
+}
+
 struct error *view_put(struct view *v, str path, bytes clear)
 {
-    /* an empty value is a value: its pointer must not be NULL */
-    struct txn_write w = {
-        .space = v->space,
-        .path = full_path(v, path),
-        .clear = {arena_copy(v->txn->arena, clear.p ? clear.p : (const uint8_t *)"", clear.n), clear.n}};
+    struct txn_write w = write_of(v, path);
 
+    /* an empty value is a value: its pointer must not be NULL */
+    w.clear = (bytes){arena_copy(v->txn->arena, clear.p ? clear.p : (const uint8_t *)"", clear.n), clear.n};
+    return add_write(v->txn, w);
+}
+
+struct error *view_put_for(struct view *v, str path, bytes clear, int64_t ttl_ns)
+{
+    struct txn_write w = write_of(v, path);
+
+    assert(w.in_memory);
+    w.clear = (bytes){arena_copy(v->txn->arena, clear.p ? clear.p : (const uint8_t *)"", clear.n), clear.n};
+    w.expires_ns = clock_mono_ns(active_clock(v->txn->active)) + ttl_ns;
     return add_write(v->txn, w);
 }
 
@@ -305,15 +342,17 @@ struct error *view_put_json(struct view *v, str path, const struct json *value)
     buf_init(&b, v->txn->arena, SIZE_MAX);
     json_write(&b, value);
     buf_put_byte(&b, '\n');
-    struct txn_write w = {.space = v->space, .path = full_path(v, path), .clear = buf_bytes(&b)};
+    struct txn_write w = write_of(v, path);
 
+    w.clear = buf_bytes(&b);
     return add_write(v->txn, w);
 }
 
 struct error *view_delete(struct view *v, str path)
 {
-    struct txn_write w = {.space = v->space, .path = full_path(v, path), .deletes = true};
+    struct txn_write w = write_of(v, path);
 
+    w.deletes = true;
     return add_write(v->txn, w);
 }
 
@@ -457,6 +496,7 @@ struct error *view_list(struct view *v, str prefix, str **ret_names, size_t *ret
 {
     struct name_set set = {.arena = v->txn->arena};
 
+    assert(!is_in_memory(v->txn, v->space));
     TRY(list_full(v->txn, v->space, full_path(v, prefix), &set));
     *ret_names = set.names;
     *ret_n = set.n;

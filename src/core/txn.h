@@ -35,6 +35,8 @@ struct error *view_has(struct view *v, str path, bool *ret) MUST_USE;
 struct error *view_put(struct view *v, str path, bytes clear) MUST_USE;
 /* as Vault: compact text and a newline */
 struct error *view_put_json(struct view *v, str path, const struct json *value) MUST_USE;
+/* Of SPACE_MEMORY: for so long; view_put() there: for as long as the node is active. ERR_BUSY: no room. */
+struct error *view_put_for(struct view *v, str path, bytes clear, int64_t ttl_ns) MUST_USE;
 struct error *view_delete(struct view *v, str path) MUST_USE; /* an absent entry is no error */
 /* One level below prefix ("" or ending in '/'), folders with '/', sorted; sees this transaction's own writes.
  * */
@@ -83,6 +85,7 @@ enum core_space {
     SPACE_EXPIRE /* sys/expire/ */,
     SPACE_SYS /* sys/ : the rest */,
     SPACE_AUDIT /* audit/ */,
+    SPACE_MEMORY /* ~mem/ : in memory only, gone with struct active (core/volatile.h); cannot be listed */,
     SPACE_CORE_COUNT_
 };
 struct view txn_view(struct txn *t, enum core_space which);

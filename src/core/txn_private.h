@@ -22,6 +22,8 @@ struct txn_write {
     bytes clear;  /* of a put */
     bytes record; /* what the backend gets: made when the request joins a group */
     bool deletes, raw;
+    bool in_memory;     /* of SPACE_MEMORY: not for the backend */
+    int64_t expires_ns; /* then */
 };
 
 struct txn_hook {
