@@ -45,25 +45,25 @@ static void header_custom(struct header_list *h, const struct config_listener *l
     }
 }
 
-static void send(struct front *f, struct exchange *x, int status, str type, str location, bytes body,
-                 bool retry)
+static void send(struct front_call *fc, struct header_list *h, int status, str type, bytes body)
 {
-    struct header_list h = {.n = 0};
+    struct exchange *x = fc->exchange;
     str ns = exchange_header(x, STR("X-Vault-Namespace"));
     bool head = str_eq(x->method, STR("HEAD"));
 
-    header_set(&h, STR("Cache-Control"), STR("no-store"));
-    header_set(&h, STR("Content-Type"), type);
-    if (f->host_name.n)
-        header_set(&h, STR("X-Vault-Hostname"), f->host_name);
-    header_custom(&h, x->listener, status);
-    if (location.n)
-        header_set(&h, STR("Location"), location);
+    header_set(h, STR("Cache-Control"), STR("no-store"));
+    if (type.n)
+        header_set(h, STR("Content-Type"), type);
+    if (fc->front->host_name.n)
+        header_set(h, STR("X-Vault-Hostname"), fc->front->host_name);
+    header_custom(h, x->listener, status);
     if (ns.n)
-        header_set(&h, STR("X-Vault-Namespace"), ns);
-    if (retry)
-        header_set(&h, STR("Retry-After"), STR("1"));
-    struct reply r = {.status = status, .headers = h.v, .n_headers = h.n, .body = head ? (bytes){0} : body};
+        header_set(h, STR("X-Vault-Namespace"), ns);
+    if (fc->allowed_origin.n) {
+        header_set(h, STR("Access-Control-Allow-Origin"), fc->allowed_origin);
+        header_set(h, STR("Vary"), STR("Origin"));
+    }
+    struct reply r = {.status = status, .headers = h->v, .n_headers = h->n, .body = head ? (bytes){0} : body};
 
     exchange_reply(x, &r);
 }
@@ -78,20 +78,35 @@ static void put_errors(struct buf *b, str text)
     buf_put_str(b, STR("]}\n"));
 }
 
-void answer_parsed(struct front *f, struct exchange *x, const struct parsed *p)
+void answer_preflight(struct front_call *fc, bool method_ok, str methods)
 {
-    struct arena *a = scratch_of(f, x->loop);
+    struct header_list h = {.n = 0};
+
+    if (method_ok) {
+        header_set(&h, STR("Access-Control-Allow-Methods"), methods);
+        header_set(&h, STR("Access-Control-Allow-Headers"), fc->allowed_headers);
+        header_set(&h, STR("Access-Control-Max-Age"), STR("300"));
+    } else {
+        fc->allowed_origin = (str){0};
+    }
+    send(fc, &h, method_ok ? 200 : 405, (str){0}, (bytes){0});
+}
+
+void answer_parsed(struct front_call *fc, const struct parsed *p)
+{
+    struct arena *a = scratch_of(fc->front, fc->exchange->loop);
+    struct header_list h = {.n = 0};
     struct buf b;
 
     buf_init(&b, a, ANSWER_BYTES_MAX);
     if (p->location.n) {
         buf_put_fmt(&b, "<a href=\"%.*s\">Moved Permanently</a>.\n\n", PSTR(p->location));
-        send(f, x, p->status, STR("text/html; charset=utf-8"), arena_str(a, p->location), buf_bytes(&b),
-             false);
+        header_set(&h, STR("Location"), arena_str(a, p->location));
+        send(fc, &h, p->status, STR("text/html; charset=utf-8"), buf_bytes(&b));
     } else {
         if (!p->empty)
             put_errors(&b, p->e ? arena_str(a, p->e->text) : str_from_cstr(p->error));
-        send(f, x, p->status, STR("application/json"), (str){0}, buf_bytes(&b), false);
+        send(fc, &h, p->status, STR("application/json"), buf_bytes(&b));
     }
     arena_reset(a);
 }
@@ -181,13 +196,11 @@ static bytes make_body(struct arena *a, const struct request *rq, const struct r
 /* The bytes are made in the loop's scratch arena, then the hold on struct active ends, then they are sent. */
 void answer_call(struct front_call *fc)
 {
-    struct front *f = fc->front;
-    struct exchange *x = fc->exchange;
     struct core_call *call = &fc->call;
-    struct arena *a = scratch_of(f, x->loop);
+    struct arena *a = scratch_of(fc->front, fc->exchange->loop);
     str type = STR("application/json");
+    struct header_list h = {.n = 0};
     bytes body = {0};
-    bool retry = false;
     int status;
 
     if (call->error) {
@@ -197,7 +210,8 @@ void answer_call(struct front_call *fc)
         put_errors(&b, call->error->text);
         body = buf_bytes(&b);
         status = error_status(call->error->kind);
-        retry = call->error->kind == ERR_BUSY;
+        if (call->error->kind == ERR_BUSY)
+            header_set(&h, STR("Retry-After"), STR("1"));
         log_failure(a, &call->rq, call->error);
     } else {
         bool some = response_has_body(&call->rs) || call->rs.status == 200;
@@ -211,6 +225,6 @@ void answer_call(struct front_call *fc)
             body = make_body(a, &call->rq, &call->rs);
     }
     core_call_end(call);
-    send(f, x, status, type, (str){0}, body, retry);
+    send(fc, &h, status, type, body);
     arena_reset(a);
 }

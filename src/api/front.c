@@ -45,10 +45,12 @@ void front_handle(struct exchange *x, void *arg)
     fc->call.loop = x->loop;
     fc->call.done = call_done;
     fc->call.rq.arena = x->arena;
+    if (front_cors(fc))
+        return;
     struct parsed p = request_parse(fc);
 
     if (p.status) {
-        answer_parsed(f, x, &p);
+        answer_parsed(fc, &p);
         return;
     }
     fc->call.rq.id = rng_uuid_str(core_rng(f->core), x->arena);

@@ -20,6 +20,8 @@ struct front_call { /* in the exchange's arena */
     struct core_call call;
     struct exchange *exchange;
     struct front *front;
+    str allowed_origin;  /* of a page in a browser; empty: not asked, or not looked at */
+    str allowed_headers; /* that it may send */
 };
 
 /* What the request asks, without the core: a redirect or an error to answer at once (status > 0), or status 0
@@ -36,5 +38,9 @@ struct parsed request_parse(struct front_call *fc);
 /* The address X-Forwarded-For gives, under the listener's rules. */
 struct error *forwarded_address(struct exchange *x, str *ret_address) MUST_USE;
 
-void answer_parsed(struct front *f, struct exchange *x, const struct parsed *p);
+/* True: answered, as the page is of an origin that may not use the API, or the browser asks before it sends. */
+bool front_cors(struct front_call *fc);
+
+void answer_parsed(struct front_call *fc, const struct parsed *p);
+void answer_preflight(struct front_call *fc, bool method_ok, str methods);
 void answer_call(struct front_call *fc);

@@ -132,6 +132,7 @@ static struct error *open_all(struct request *rq, struct response *rs)
     TRY(open_cluster_info(rq, o));
     TRY(open_small_entries(rq));
     TRY(open_tables(rq, o));
+    TRY(core_cors_open(rq));
     TRY(policy_open(rq->txn, rq->arena));
     TRY(token_state_open(rq->txn, rq->rng, &o->tokens));
     return audit_open(rq->txn, rq->arena, &o->audit);

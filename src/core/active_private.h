@@ -21,6 +21,7 @@
 #include "core/spaces.h"
 #include "core/token/token.h"
 
+struct cors;
 struct lane;
 struct volatile_store;
 struct ha;
@@ -105,7 +106,9 @@ struct core {
     _Atomic(unsigned) n_loops;
     struct engine_entry *engines; /* NULL engine ends */
     struct active *zombies;       /* control thread: sealed, still held by stragglers */
-    struct mutex mutex;           /* below */
+    struct mutex cors_mutex;
+    struct cors *cors;  /* lock: cors_mutex; sys/cors.c; NULL: off */
+    struct mutex mutex; /* below */
     struct cond changed;
     enum core_state state;            /* lock: mutex */
     struct opened *opened;            /* lock: mutex */
@@ -177,3 +180,7 @@ struct error *core_control_step_down(struct core *c, struct arena *a, void *arg)
 /* response.control of sys/seal */
 struct error *core_control_seal(struct core *c, struct arena *a, void *arg) MUST_USE;
 void moves_free(struct active *a); /* sys/remount.c */
+/* sys/cors.c; open: a part of the opening */
+struct error *core_cors_open(struct request *rq) MUST_USE;
+void core_cors_init(struct core *c);
+void core_cors_done(struct core *c);

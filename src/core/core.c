@@ -696,6 +696,7 @@ struct core *core_new(const struct core_config *config)
     memset(c, 0, sizeof(*c));
     c->config = *config;
     mutex_init(&c->mutex);
+    core_cors_init(c);
     cond_init(&c->changed);
     c->cluster_arena = arena_new(0);
     c->zombie_timer.fn = zombie_tick;
@@ -741,6 +742,7 @@ void core_free(struct core *c)
     for (unsigned i = 0; i < atomic_load(&c->n_loops); i++)
         arena_free(c->loops[i].scratch);
     arena_free(c->cluster_arena);
+    core_cors_done(c);
     cond_done(&c->changed);
     mutex_done(&c->mutex);
     free(c);

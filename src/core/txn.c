@@ -503,6 +503,45 @@ struct error *view_list(struct view *v, str prefix, str **ret_names, size_t *ret
     return NULL;
 }
 
+static str *room_for_one(struct arena *a, str *names, size_t n)
+{
+    enum { STEP = 64 };
+
+    return n % STEP ? names : arena_grow(a, names, n * sizeof(*names), (n + STEP) * sizeof(*names));
+}
+
+struct error *view_list_all(struct view *v, str prefix, str **ret_names, size_t *ret_n)
+{
+    struct arena *a = v->txn->arena;
+    str *folders = room_for_one(a, NULL, 0), *all = room_for_one(a, NULL, 0);
+    size_t n_folders = 1, n_all = 0;
+
+    folders[0] = (str){0};
+    while (n_folders) {
+        str folder = folders[--n_folders], *names;
+        size_t n;
+
+        TRY(view_list(v, arena_join(a, prefix, folder), &names, &n));
+        for (size_t i = 0; i < n; i++) {
+            bool deeper = str_ends(names[i], STR("/"));
+            str name = arena_join(a, folder, names[i]);
+
+            if (deeper) {
+                folders = room_for_one(a, folders, n_folders);
+                folders[n_folders++] = name;
+            } else {
+                all[n_all++] = name;
+                all = room_for_one(a, all, n_all);
+            }
+        }
+        if (arena_is_over(a))
+            return error_new(a, ERR_TOO_LARGE, "too many entries to list");
+    }
+    *ret_names = all;
+    *ret_n = n_all;
+    return NULL;
+}
+
 static struct error *clear_below(struct view *v, str prefix, unsigned *left, unsigned depth)
 {
     str *names;

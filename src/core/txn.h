@@ -41,6 +41,9 @@ struct error *view_delete(struct view *v, str path) MUST_USE; /* an absent entry
 /* One level below prefix ("" or ending in '/'), folders with '/', sorted; sees this transaction's own writes.
  * */
 struct error *view_list(struct view *v, str prefix, str **ret_names, size_t *ret_n) MUST_USE;
+/* All entries below prefix, without it: a level's names sorted, then its folders' entries, the last folder
+ * first. There is room for one more name. ERR_TOO_LARGE past the request's memory. */
+struct error *view_list_all(struct view *v, str prefix, str **ret_names, size_t *ret_n) MUST_USE;
 /* Deletes at most `max` entries anywhere below prefix; ret_done when none are left: the step of a bulk
  * handler. */
 struct error *view_clear(struct view *v, str prefix, unsigned max, bool *ret_done) MUST_USE;

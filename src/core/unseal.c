@@ -296,6 +296,7 @@ static struct core *staging_new(struct core *c, struct arena *a)
     s->control = c->control;
     s->storage_pool = c->storage_pool;
     s->engines = c->engines;
+    core_cors_init(s);
     struct error *e = storage_open(a, &(struct config_block){.type = STR("inmem")}, &s->config.storage);
 
     if (e)
@@ -305,6 +306,7 @@ static struct core *staging_new(struct core *c, struct arena *a)
 
 static void staging_free(struct core *s)
 {
+    core_cors_done(s);
     storage_close(s->config.storage);
     free(s);
 }

@@ -20,10 +20,11 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 MODE = os.environ.get("COFFER_GOLDEN", "plain")
 CONVERSATIONS = (
-    "kv1 cubbyhole policies acl-paths token-lookup token-revoke sys-init sys-unseal sys-seal sys-health audit http-edges "
-    "acl-parameters audit-headers auth-mounts capabilities config-ui-headers custom-headers internal-ui kv2 kv2-metadata kv2-patch leases mounts "
-    "mounts-tune namespace-header remount sys-init-stored sys-leader sys-rotate token-batch token-create token-roles token-subset tools userpass "
-    "wrapping").split()
+    "kv1 cubbyhole policies acl-paths token-lookup token-revoke sys-init sys-unseal sys-seal sys-health "
+    "audit http-edges acl-parameters audit-headers auth-mounts capabilities config-cors config-ui-headers "
+    "custom-headers internal-ui kv2 kv2-metadata kv2-patch leases mounts mounts-tune namespace-header "
+    "password-policies remount sys-init-stored sys-leader sys-rotate token-batch token-create token-roles "
+    "token-subset tools userpass wrapping").split()
 UNDER_TSAN = "kv1 cubbyhole policies acl-paths token-lookup token-revoke sys-unseal sys-seal".split()
 COMMAND_LINES = ("01-init-seal 02-init-table 04-kv1 05-kv2 06-kv2-metadata 07-secrets 08-auth-login 09-policy 10-token "
                  "11-lease-audit 12-generic 13-wrapping").split()

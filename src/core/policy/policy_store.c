@@ -134,55 +134,18 @@ struct error *policy_open(struct txn *t, struct arena *a)
 
 /* ---- routes ---- */
 
-struct names {
-    str *v;
-    size_t n, cap;
-};
-
-static void add_name(struct arena *a, struct names *l, str name)
-{
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? 2 * l->cap : 16;
-
-        l->v = arena_grow(a, l->v, l->cap * sizeof(str), cap * sizeof(str));
-        l->cap = cap;
-    }
-    l->v[l->n++] = name;
-}
-
-/* Names with '/' stand in folders; the order is Vault's: a level's names, then the last folder first. */
-static struct error *all_names(struct request *rq, struct names *ret)
-{
-    struct view v = txn_view(rq->txn, SPACE_POLICY);
-    struct names folders = {0};
-
-    add_name(rq->arena, &folders, (str){0});
-    while (folders.n) {
-        str folder = folders.v[--folders.n], *names;
-        size_t n;
-
-        TRY(view_list(&v, folder, &names, &n));
-        for (size_t i = 0; i < n; i++) {
-            str name = arena_join(rq->arena, folder, names[i]);
-
-            if (str_ends(name, STR("/")))
-                add_name(rq->arena, &folders, name);
-            else if (!is_hidden(name))
-                add_name(rq->arena, ret, name);
-        }
-        if (arena_is_over(rq->arena))
-            return fail(rq, ERR_TOO_LARGE, "too many policies to list");
-    }
-    add_name(rq->arena, ret, STR("root"));
-    return NULL;
-}
-
 static struct error *acl_list(struct request *rq, struct response *rs)
 {
-    struct names names = {0};
+    struct view v = txn_view(rq->txn, SPACE_POLICY);
+    size_t n, kept = 0;
+    str *names;
 
-    TRY(all_names(rq, &names));
-    return response_list(rq, rs, names.v, names.n);
+    TRY(view_list_all(&v, (str){0}, &names, &n));
+    for (size_t i = 0; i < n; i++)
+        if (!is_hidden(names[i]))
+            names[kept++] = names[i];
+    names[kept++] = STR("root");
+    return response_list(rq, rs, names, kept);
 }
 
 static struct error *old_list(struct request *rq, struct response *rs)

@@ -3,6 +3,7 @@
 
 #include "core/active_private.h"
 #include "core/login/lockout.h"
+#include "core/password/password.h"
 #include "core/wrapping/wrapping.h"
 
 static struct error *seal_write(struct request *rq, struct response *rs)
@@ -31,23 +32,29 @@ static const struct route small_routes[] = {
     {0},
 };
 
-static const struct route *const tables[] = {sys_mount_routes,
-                                             sys_tune_routes,
-                                             sys_remount_routes,
-                                             sys_ui_routes,
-                                             policy_routes,
-                                             audit_routes,
-                                             sys_audit_header_routes,
-                                             lockout_routes,
-                                             sys_lease_routes,
-                                             sys_capability_routes,
-                                             wrapping_routes,
-                                             sys_tool_routes,
-                                             sys_rotate_routes,
-                                             sys_counter_routes,
-                                             sys_ui_header_routes,
-                                             sys_node_routes,
-                                             NULL};
+/* clang-format off */
+static const struct route *const tables[] = {
+    sys_mount_routes,
+    sys_tune_routes,
+    sys_remount_routes,
+    sys_ui_routes,
+    policy_routes,
+    password_policy_routes,
+    audit_routes,
+    sys_audit_header_routes,
+    lockout_routes,
+    sys_lease_routes,
+    sys_capability_routes,
+    wrapping_routes,
+    sys_tool_routes,
+    sys_rotate_routes,
+    sys_counter_routes,
+    sys_ui_header_routes,
+    sys_node_routes,
+    sys_cors_routes,
+    NULL,
+};
+/* clang-format on */
 
 const struct engine sys_engine = {
     .type = "system",
