@@ -38,7 +38,7 @@ struct parsed request_parse(struct front_call *fc);
 /* The address X-Forwarded-For gives, under the listener's rules. */
 struct error *forwarded_address(struct exchange *x, str *ret_address) MUST_USE;
 
-/* True: answered, as the page is of an origin that may not use the API, or the browser asks before it sends. */
+/* True: answered: the page is of an origin that may not use the API, or the browser asks before it sends. */
 bool front_cors(struct front_call *fc);
 
 void answer_parsed(struct front_call *fc, const struct parsed *p);

@@ -95,7 +95,7 @@ static size_t utf8_put(char *out, uint32_t c)
     return n;
 }
 
-/* Letters, marks, digits, punctuation, symbols and the ASCII blank: no other blanks, controls, private use. */
+/* Letters, marks, digits, punctuation, symbols and the ASCII blank; no controls, no private use. */
 static bool is_printable(uint32_t c)
 {
     static const uint32_t others[][2] = {

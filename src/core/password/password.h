@@ -25,8 +25,8 @@ struct password_policy {
 
 struct error *password_policy_parse(struct arena *a, str text, struct password_policy **ret) MUST_USE;
 /* Draws whole passwords until one has what the rules ask for: each is as likely as any other. ret_password is
- * empty when none was found within a second, or the policy has over PASSWORD_CHARSET_MAX characters or is over
- * PASSWORD_LENGTH_MAX long. UTF-8, in the arena. Takes that second: not on a loop. */
+ * empty when none was found within a second, or for over PASSWORD_CHARSET_MAX characters or a length over
+ * PASSWORD_LENGTH_MAX. UTF-8, in the arena. Takes that second: not on a loop. */
 void password_generate(struct arena *a, struct rng *rng, const struct password_policy *p, str *ret_password);
 
 extern const struct route password_policy_routes[]; /* below sys/ */
