@@ -22,6 +22,8 @@ static const char *const known_500[] = {
     "limit must be 'none' or a positive integer", /* leases */
     "key contains invalid UTF-8",                 /* kv */
     "string field contains invalid UTF-8",        /* kv 2 */
+    "at least one origin or the wildcard",        /* config/cors */
+    "the '*' must be the only value for allowed_origins",
     "raft backend not in use",
     "can't perform a seal migration",
     "client token empty",
