@@ -196,8 +196,9 @@ static bytes make_body(struct arena *a, const struct request *rq, const struct r
 /* The bytes are made in the loop's scratch arena, then the hold on struct active ends, then they are sent. */
 void answer_call(struct front_call *fc)
 {
+    struct exchange *x = fc->exchange;
     struct core_call *call = &fc->call;
-    struct arena *a = scratch_of(fc->front, fc->exchange->loop);
+    struct arena *a = scratch_of(fc->front, x->loop);
     str type = STR("application/json");
     struct header_list h = {.n = 0};
     bytes body = {0};
