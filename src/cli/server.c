@@ -40,6 +40,10 @@ const struct flag server_flags[] = {
     {"dev-listen-address", FLAG_STRING, .initial = "127.0.0.1:8200", .setting = "DEV_LISTEN_ADDRESS",
      .help = "Address to listen on, with -dev."},
     {"dev-no-store-token", FLAG_BOOL, .help = "Do not hand the root token to the token helper, with -dev."},
+    {"dev-tls", FLAG_BOOL, .help = "As -dev, with TLS under a CA made for this run."},
+    {"dev-tls-cert-dir", FLAG_STRING,
+     .help = "Where -dev-tls writes its certificates; a new folder without it."},
+    {"dev-cluster-json", FLAG_STRING, .help = "Write address, CA and root token of -dev to this file."},
     {"dev-kv-v1", FLAG_BOOL, .help = "Mount kv version 1 at secret/, with -dev."},
     {0},
 };
@@ -377,6 +381,7 @@ int command_server(struct cli *c)
         cli_print(c, "%.*s", PSTR(e->text));
         log_hold(false);
     }
+    server_dev_clean(c, s.config);
     if (s.core)
         finish(&s);
     return e ? 1 : 0;

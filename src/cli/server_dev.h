@@ -11,3 +11,5 @@ bool server_is_dev(const struct cli *c);
 struct error *server_dev_config(struct cli *c, struct config *given, struct config **ret_config) MUST_USE;
 /* On the main thread, while the loops serve: init, unseal, token, mount; then prints what to do. */
 struct error *server_dev_setup(struct cli *c, const struct config *config, int port) MUST_USE;
+/* At the end: the certificates that -dev-tls wrote are removed. config may be NULL. */
+void server_dev_clean(struct cli *c, const struct config *config);
