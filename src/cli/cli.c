@@ -273,6 +273,19 @@ static const struct command *command_find(struct arena *a, const str *args, size
     return found;
 }
 
+/* As command_find, by the name a command had before; says so. */
+static const struct command *old_command(struct cli *c, str name, size_t *ret_words)
+{
+    bool runs;
+    const struct command *found = command_of_old_name(name, &runs);
+    if (!found)
+        return NULL;
+    cli_warn(c, "`%.*s %.*s` is the old name of `%.*s %s`.", PSTR(c->called), PSTR(name), PSTR(c->called),
+             found->name);
+    *ret_words = 1;
+    return runs ? found : NULL;
+}
+
 static bool asks_help(const str *args, size_t n)
 {
     for (size_t i = 0; i < n && !str_eq(args[i], STR("--")); i++)
@@ -298,11 +311,13 @@ static struct error *run_command(struct cli *c, str *args, size_t n)
 {
     const struct flag *sets[FLAG_SETS_MAX];
     size_t used;
+    if (c->command->flags & COMMAND_ABSENT)
+        return c->command->run(c);
     command_flag_sets(c->command, sets);
     flags_init(&c->flags, c->arena, &c->env, sets);
     struct error *bad = flags_parse(&c->flags, c->arena, args, n, &used);
     if (bad) {
-        c->exit_code = 1;
+        c->exit_code = c->command->flags & COMMAND_USAGE_IS_3 ? 3 : 1;
         return bad;
     }
     c->args = args + used;
@@ -369,6 +384,8 @@ static int run(struct cli *c, str *args, size_t n)
         args = version;
     size_t words = 0;
     c->command = command_find(c->arena, args, n, &words);
+    if (!c->command && n)
+        c->command = old_command(c, args[0], &words);
     bool asked = asks_help(args, n);
     if (asked || !c->command || !c->command->run)
         return run_help(c, args, n, asked);

@@ -26,7 +26,9 @@ enum command_flags {
     COMMAND_RAW = 16,     /* knows -format=raw */
     COMMAND_HIDDEN = 32,  /* not in the help of its group */
     COMMAND_ERRORS_ON_STDOUT = 64,
-    COMMAND_ANY_ARGS = 128, /* checks its own arguments */
+    COMMAND_ANY_ARGS = 128,   /* checks its own arguments */
+    COMMAND_USAGE_IS_3 = 512, /* wrong flags: exit code 3 */
+    COMMAND_ABSENT = 256,     /* only says what to do instead: any flag and argument will do */
 };
 
 struct command {
@@ -39,7 +41,10 @@ struct command {
     size_t args_min, args_max;
     const char *expected; /* in the text of a wrong count, when "N" would not say it */
 };
-extern const struct command commands[]; /* sorted by name, ends with a NULL name */
+extern const struct command commands[];        /* sorted by name, ends with a NULL name */
+const struct command *command_named(str name); /* NULL if there is none */
+/* The command that once was called `name`; NULL if there is none. *ret_runs: it may still be run by it. */
+const struct command *command_of_old_name(str name, bool *ret_runs);
 enum { ARGS_ANY = 1000000 };
 
 struct cli {

@@ -41,3 +41,23 @@ extern const struct flag audit_enable_flags[];
 /* cmd_login.c */
 command_fn cmd_login;
 extern const struct flag login_flags[];
+/* cmd_plugin.c */
+command_fn cmd_plugin_list, cmd_plugin_info, cmd_plugin_register, cmd_plugin_deregister, cmd_plugin_reload,
+    cmd_plugin_reload_status;
+extern const struct flag plugin_info_flags[], plugin_register_flags[], plugin_reload_flags[];
+/* cmd_namespace.c */
+command_fn cmd_namespace_list, cmd_namespace_lookup, cmd_namespace_create, cmd_namespace_patch,
+    cmd_namespace_delete, cmd_namespace_lock, cmd_namespace_unlock;
+extern const struct flag namespace_create_flags[], namespace_patch_flags[];
+/* cmd_raft.c */
+command_fn cmd_raft_list_peers, cmd_raft_join, cmd_raft_remove_peer;
+extern const struct flag raft_join_flags[];
+/* cmd_history.c */
+command_fn cmd_version_history, cmd_usage, cmd_events_subscribe;
+extern const struct flag usage_flags[];
+/* cmd_absent.c */
+command_fn cmd_absent, cmd_agent;
+extern const struct flag agent_flags[];
+/* cmd_policy_explain.c; cmd_policy_test.c, only in programs with COFFER_SERVER */
+command_fn cmd_policy_explain, cmd_policy_test;
+extern const struct flag policy_explain_flags[];

@@ -11,6 +11,7 @@ static const char *const root_paths[] = {
     "sys/audit",
     "sys/audit/*",
     "sys/auth/*",
+    "sys/coffer/explain",
     "sys/config/auditing/request-headers",
     "sys/config/auditing/request-headers/*",
     "sys/config/cors",

@@ -135,9 +135,8 @@ static struct error *authorise(struct call_state *cs, unsigned flags)
 
     acl_decide(rq->acl, rq->op, rq->path, &cs->decision);
     cs->decided = true;
-    if (!cs->decision.allowed || !acl_result_allows_data(&cs->decision, rq->op, rq->data) ||
-        !acl_result_allows_wrapping(&cs->decision, rq->wrap_ttl_ns) ||
-        ((flags & ROUTE_SUDO) && !cs->decision.sudo)) {
+    if (acl_judge(&cs->decision, rq->op, rq->data, rq->wrap_ttl_ns, flags & ROUTE_SUDO) !=
+        ACL_LACKS_NOTHING) {
         cs->decision.allowed = false;
         return refuse(cs, DENIED_WRAPPED);
     }

@@ -19,7 +19,7 @@ struct rule {
     const struct parameters *parameters; /* NULL: none */
     struct {
         uint32_t from, n; /* in acl.names: who gives this capability */
-    } grants[GRANT_BITS];
+    } grants[GRANT_BITS]; /* of a denied path only those of CAP_DENY */
 };
 
 struct acl {
@@ -145,7 +145,9 @@ static struct rule merge(const struct source *s, size_t n, struct arena **arena)
 
 static void grant(struct acl *acl, struct rule *r, const struct source *s, size_t n, uint32_t *used)
 {
-    for (unsigned bit = 0; bit < GRANT_BITS && r->capabilities != CAP_DENY; bit++) {
+    for (unsigned bit = 0; bit < GRANT_BITS; bit++) {
+        if (!(r->capabilities & 1u << bit))
+            continue;
         r->grants[bit].from = *used;
         for (size_t i = 0; i < n; i++)
             if (s[i].rule->capabilities & 1u << bit)
@@ -457,14 +459,18 @@ bool acl_reaches(const struct acl *acl, str path)
     return false;
 }
 
+static struct acl_rule shown(const struct rule *r)
+{
+    return (struct acl_rule){
+        r->path,       r->prefix, r->capabilities, r->min_wrapping_ttl_ns, r->max_wrapping_ttl_ns,
+        r->parameters, r};
+}
+
 bool acl_rule_at(const struct acl *acl, uint32_t i, struct acl_rule *ret)
 {
     if (i >= acl->n_exact + acl->n_prefix)
         return false;
-    const struct rule *r = &acl->rules[i];
-
-    *ret = (struct acl_rule){r->path, r->prefix, r->capabilities, r->min_wrapping_ttl_ns,
-                             r->max_wrapping_ttl_ns};
+    *ret = shown(&acl->rules[i]);
     return true;
 }
 
@@ -479,6 +485,31 @@ static int grant_bit(enum op op)
     case OP_PATCH: return 7;
     default: return -1;
     }
+}
+
+static const struct rule *rule_of(const struct acl *acl, enum op op, str path)
+{
+    while (str_starts(path, STR("/")))
+        path = str_from(path, 1);
+    return find(acl, path, op == OP_LIST);
+}
+
+bool acl_rule_of(const struct acl *acl, enum op op, str path, struct acl_rule *ret)
+{
+    const struct rule *r = acl->is_root || op == OP_HELP ? NULL : rule_of(acl, op, path);
+
+    if (r)
+        *ret = shown(r);
+    return r != NULL;
+}
+
+const str *acl_rule_carriers(const struct acl *acl, const struct acl_rule *r, enum capability c,
+                             size_t *ret_n)
+{
+    unsigned bit = (unsigned)__builtin_ctz(c);
+
+    *ret_n = r->rule->grants[bit].n;
+    return acl->names + r->rule->grants[bit].from;
 }
 
 void acl_decide(const struct acl *acl, enum op op, str path, struct acl_result *ret)
@@ -498,9 +529,7 @@ void acl_decide(const struct acl *acl, enum op op, str path, struct acl_result *
         ret->allowed = true;
         return;
     }
-    while (str_starts(path, STR("/")))
-        path = str_from(path, 1);
-    const struct rule *r = find(acl, path, op == OP_LIST);
+    const struct rule *r = rule_of(acl, op, path);
 
     if (!r)
         return;
@@ -528,4 +557,16 @@ bool acl_result_allows_data(const struct acl_result *r, enum op op, const struct
     bool asked = op == OP_READ || op == OP_CREATE || op == OP_UPDATE || op == OP_PATCH;
 
     return !r->parameters || !asked || parameters_permit(r->parameters, data);
+}
+
+enum acl_lack acl_judge(const struct acl_result *r, enum op op, const struct json *data, int64_t wrap_ttl_ns,
+                        bool needs_sudo)
+{
+    if (!r->allowed)
+        return ACL_LACKS_CAPABILITY;
+    if (!acl_result_allows_data(r, op, data))
+        return ACL_LACKS_DATA;
+    if (!acl_result_allows_wrapping(r, wrap_ttl_ns))
+        return ACL_LACKS_WRAPPING;
+    return needs_sudo && !r->sudo ? ACL_LACKS_SUDO : ACL_LACKS_NOTHING;
 }

@@ -79,8 +79,17 @@ struct acl_rule {
     bool prefix;
     unsigned capabilities;
     int64_t min_wrapping_ttl_ns, max_wrapping_ttl_ns;
+    const struct parameters *parameters; /* NULL: none */
+    const struct rule *rule;             /* acl.c's own */
 };
 bool acl_rule_at(const struct acl *acl, uint32_t i, struct acl_rule *ret);
+
+/* The rule that decides `op` on `path`, with '+' or not; false: there is none, or none is asked (root). */
+bool acl_rule_of(const struct acl *acl, enum op op, str path, struct acl_rule *ret);
+/* Names of the policies that give this capability (or, CAP_DENY, that deny) in the rule; they live as long as
+ * the acl. */
+const str *acl_rule_carriers(const struct acl *acl, const struct acl_rule *r, enum capability c,
+                             size_t *ret_n);
 
 /* May this set do anything at `path` (a mount, ending in '/') or below it? A rule that begins there may still
  * not match. */
@@ -91,6 +100,20 @@ bool acl_reaches(const struct acl *acl, str path);
 bool acl_result_allows_wrapping(const struct acl_result *r, int64_t wrap_ttl_ns);
 /* Does the rule let `op` come with this data (an object or NULL)? Asked besides `allowed`. */
 bool acl_result_allows_data(const struct acl_result *r, enum op op, const struct json *data);
+
+/* Both, after `allowed` and with the sudo capability where the route needs it: what keeps the request out. */
+enum acl_lack {
+    ACL_LACKS_NOTHING,
+    ACL_LACKS_CAPABILITY,
+    ACL_LACKS_DATA,
+    ACL_LACKS_WRAPPING,
+    ACL_LACKS_SUDO,
+};
+enum acl_lack acl_judge(const struct acl_result *r, enum op op, const struct json *data, int64_t wrap_ttl_ns,
+                        bool needs_sudo);
+
+/* explain.c: sys/coffer/explain, which tells why a request is let in or kept out. */
+extern const struct route explain_routes[];
 
 /* The set of a token: default, root … from storage (view of SPACE_POLICY) or the cache of compiled sets.
  * Missing policies are skipped. WOULD_BLOCK passes. The reference is held by the request's arena. */

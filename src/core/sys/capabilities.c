@@ -15,7 +15,7 @@ static const struct {
     {CAP_READ, "read"},     {CAP_SUDO, "sudo"},     {CAP_UPDATE, "update"},
 };
 
-static struct json *names_of(struct arena *a, unsigned bits)
+struct json *capabilities_named(struct arena *a, unsigned bits)
 {
     struct json *v = json_array(a);
 
@@ -40,7 +40,7 @@ static struct error *answer(struct request *rq, struct response *rs, const struc
         return fail(rq, ERR_BAD_REQUEST, "paths must be supplied");
     for (size_t i = 0; i < n; i++) {
         acl_decide(acl, OP_LIST, paths[i], &r); /* a list also finds what is given without its slash */
-        struct json *v = names_of(rq->arena, r.capabilities);
+        struct json *v = capabilities_named(rq->arena, r.capabilities);
 
         if (r.is_root)
             v = json_strings(rq->arena, &(const str){"root", 4}, 1);
@@ -56,12 +56,15 @@ static struct error *self_read(struct request *rq, struct response *rs)
     return answer(rq, rs, rq->acl);
 }
 
-static struct error *acl_of(struct request *rq, const struct token_entry *te, const struct acl **ret)
+struct error *capabilities_acl_of(struct request *rq, const struct token_entry *te, const str **ret_policies,
+                                  size_t *ret_n, const struct acl **ret)
 {
     const struct entity *e = NULL;
-    const str *policies = te->policies, *more;
-    size_t n = te->n_policies, n_more;
+    const str *more;
+    size_t n_more;
 
+    *ret_policies = te->policies;
+    *ret_n = te->n_policies;
     if (te->entity_id.n) {
         TRY(identity_entity_for(rq, te->entity_id, &e));
         if (!e || e->disabled)
@@ -69,9 +72,17 @@ static struct error *acl_of(struct request *rq, const struct token_entry *te, co
     }
     if (e && !te->no_identity_policies) {
         TRY(identity_policies_for(rq, e, &more, &n_more));
-        n = policy_names_join(rq->arena, policies, n, more, n_more, &policies);
+        *ret_n = policy_names_join(rq->arena, te->policies, te->n_policies, more, n_more, ret_policies);
     }
-    return acl_for_entity(rq, policies, n, e, ret);
+    return acl_for_entity(rq, *ret_policies, *ret_n, e, ret);
+}
+
+static struct error *acl_of(struct request *rq, const struct token_entry *te, const struct acl **ret)
+{
+    const str *policies;
+    size_t n;
+
+    return capabilities_acl_of(rq, te, &policies, &n, ret);
 }
 
 static struct error *token_read(struct request *rq, struct response *rs)
@@ -115,7 +126,7 @@ static struct error *resultant_read(struct request *rq, struct response *rs)
     for (uint32_t i = 0; acl_rule_at(rq->acl, i, &r); i++) {
         struct json *v = json_object(a);
 
-        json_set(a, v, STR("capabilities"), names_of(a, r.capabilities));
+        json_set(a, v, STR("capabilities"), capabilities_named(a, r.capabilities));
         if (r.min_wrapping_ttl_ns > 0)
             json_set_int(a, v, STR("min_wrapping_ttl"), r.min_wrapping_ttl_ns / NS_PER_S);
         if (r.max_wrapping_ttl_ns > 0)

@@ -380,6 +380,17 @@ static const struct sealed_route {
      .fn = nothing},
 };
 
+bool sys_path_needs_no_token(enum op op, str path)
+{
+    for (size_t i = 0; i < COUNT_OF(sealed_routes); i++) {
+        const struct sealed_route *r = &sealed_routes[i];
+
+        if ((r->ops & OPS(op)) && !r->only_sealed && str_eq(path, str_from_cstr(r->path)))
+            return true;
+    }
+    return false;
+}
+
 struct control_answer {
     struct post post;
     struct core_call *call;

@@ -4,6 +4,7 @@
 #include "core/active_private.h"
 #include "core/login/lockout.h"
 #include "core/password/password.h"
+#include "core/policy/policy.h"
 #include "core/wrapping/wrapping.h"
 
 static struct error *seal_write(struct request *rq, struct response *rs)
@@ -39,6 +40,7 @@ static const struct route *const tables[] = {
     sys_remount_routes,
     sys_ui_routes,
     policy_routes,
+    explain_routes,
     password_policy_routes,
     audit_routes,
     sys_audit_header_routes,

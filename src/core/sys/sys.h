@@ -38,3 +38,12 @@ struct error *mount_path_free(struct request *rq, str path) MUST_USE;
 struct error *unmount_step(struct request *rq, str path, bool *ret_done) MUST_USE;
 /* Internal request: finishes what core/coffer-pending/ lists, one step a run. */
 struct error *pending_resume(struct request *rq, struct response *rs) MUST_USE;
+
+/* capabilities.c: names of CAP_* bits, sorted; "deny" for none. */
+struct json *capabilities_named(struct arena *a, unsigned bits);
+/* What a token may do: the names of its policies with those of its identity, and their compiled set. Errors:
+ * its entity is gone or disabled. */
+struct error *capabilities_acl_of(struct request *rq, const struct token_entry *te, const str **ret_policies,
+                                  size_t *ret_n, const struct acl **ret) MUST_USE;
+/* sealed.c: is this answered to anybody, sealed or not, before any policy is asked? */
+bool sys_path_needs_no_token(enum op op, str path);

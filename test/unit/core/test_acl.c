@@ -143,6 +143,44 @@ static void test_granting(void **state)
     acl_unref(acl);
 }
 
+static void test_rule_and_judgement(void **state)
+{
+    const struct policy *set[] = {
+        parse("a", RULE("p/*",
+                        "\"read\"") "path \"w\" { capabilities = [\"update\"] required_parameters = [\"x\"] "
+                                    "min_wrapping_ttl = \"1m\" }"),
+        parse("b", RULE("p/*", "\"deny\"")), parse("c", RULE("s/+", "\"read\",\"patch\""))};
+    struct acl *acl = acl_compile(set, 3, false, NULL);
+    struct acl_rule rule;
+    struct acl_result r;
+    struct json *data = json_object(arena);
+    size_t n;
+
+    (void)state;
+    assert_true(acl_rule_of(acl, OP_READ, STR("/p/x"), &rule));
+    assert_str(rule.path, "p/");
+    assert_true(rule.prefix);
+    assert_int_equal(rule.capabilities, CAP_DENY);
+    assert_str(acl_rule_carriers(acl, &rule, CAP_DENY, &n)[0], "b");
+    assert_int_equal(n, 1);
+    acl_rule_carriers(acl, &rule, CAP_READ, &n);
+    assert_int_equal(n, 0);
+    assert_true(acl_rule_of(acl, OP_PATCH, STR("s/any"), &rule));
+    assert_str(acl_rule_carriers(acl, &rule, CAP_PATCH, &n)[0], "c");
+    assert_false(acl_rule_of(acl, OP_READ, STR("other"), &rule));
+    acl_decide(acl, OP_READ, STR("p/x"), &r);
+    assert_int_equal(acl_judge(&r, OP_READ, NULL, 0, false), ACL_LACKS_CAPABILITY);
+    acl_decide(acl, OP_READ, STR("s/any"), &r);
+    assert_int_equal(acl_judge(&r, OP_READ, NULL, 0, false), ACL_LACKS_NOTHING);
+    assert_int_equal(acl_judge(&r, OP_READ, NULL, 0, true), ACL_LACKS_SUDO);
+    acl_decide(acl, OP_UPDATE, STR("w"), &r);
+    assert_int_equal(acl_judge(&r, OP_UPDATE, data, 0, false), ACL_LACKS_DATA);
+    json_set_str(arena, data, STR("x"), STR("1"));
+    assert_int_equal(acl_judge(&r, OP_UPDATE, data, 0, false), ACL_LACKS_WRAPPING);
+    assert_int_equal(acl_judge(&r, OP_UPDATE, data, 60 * NS_PER_S, false), ACL_LACKS_NOTHING);
+    acl_unref(acl);
+}
+
 static void test_root(void **state)
 {
     struct acl *acl = acl_compile(NULL, 0, true, NULL);
@@ -266,9 +304,13 @@ static void test_against_reference(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decisions), cmocka_unit_test(test_granting),
-        cmocka_unit_test(test_root),      cmocka_unit_test(test_wrapping),
-        cmocka_unit_test(test_reaches),   cmocka_unit_test(test_against_reference),
+        cmocka_unit_test(test_decisions),
+        cmocka_unit_test(test_granting),
+        cmocka_unit_test(test_root),
+        cmocka_unit_test(test_wrapping),
+        cmocka_unit_test(test_reaches),
+        cmocka_unit_test(test_against_reference),
+        cmocka_unit_test(test_rule_and_judgement),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
