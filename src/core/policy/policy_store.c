@@ -92,8 +92,11 @@ struct error *policy_load(struct view *policies, struct arena *a, str name, stru
 
 static struct error *save(struct view *v, struct arena *a, str name, str text, bool templated)
 {
-    struct json *entry = json_object_ordered(a);
+    struct json *entry;
 
+    TRY(view_get_json(v, name, &entry)); /* may have members that are not known here */
+    if (!entry || entry->type != JSON_OBJECT)
+        entry = json_object_ordered(a);
     json_set_int(a, entry, STR("Version"), 2);
     json_set_str(a, entry, STR("Raw"), text);
     json_set_bool(a, entry, STR("Templated"), templated);
