@@ -1,15 +1,15 @@
 #include "crypto/p521.h"
 
 #include "crypto/crypto.h"
+#include "crypto/ecdsa.h"
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 
-enum { POINT_BYTES = 1 + 2 * P521_NUMBER_BYTES, DIGITS_MAX = 160, DER_BYTES_MAX = 160 };
+enum { POINT_BYTES = 1 + 2 * P521_NUMBER_BYTES, DIGITS_MAX = 160 };
 
 /* A decimal number that fits; NULL: it is none. */
 static BIGNUM *number_parse(struct arena *a, str digits)
@@ -66,29 +66,16 @@ static EVP_PKEY *key_from(const uint8_t point[POINT_BYTES], const BIGNUM *d)
     return key;
 }
 
-/* The DER form into r and s of fixed length. */
-static bool signature_unpack(bytes der, uint8_t out[P521_SIGNATURE_BYTES])
-{
-    const unsigned char *p = der.p;
-    ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)der.n);
-    bool ok =
-        sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), out, P521_NUMBER_BYTES) == P521_NUMBER_BYTES &&
-        BN_bn2binpad(ECDSA_SIG_get0_s(sig), out + P521_NUMBER_BYTES, P521_NUMBER_BYTES) == P521_NUMBER_BYTES;
-
-    ECDSA_SIG_free(sig);
-    return ok;
-}
-
 struct error *p521_sign(struct arena *a, str x, str y, str d, bytes data, uint8_t out[P521_SIGNATURE_BYTES])
 {
-    uint8_t point[POINT_BYTES], der[DER_BYTES_MAX];
+    uint8_t point[POINT_BYTES], der[ECDSA_DER_BYTES_MAX];
     size_t der_n = sizeof(der);
     BIGNUM *bd = number_parse(a, d);
     EVP_PKEY *key = bd && point_make(a, x, y, point) ? key_from(point, bd) : NULL;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool ok = key && ctx && EVP_DigestSignInit_ex(ctx, NULL, "SHA512", NULL, NULL, key, NULL) == 1 &&
               EVP_DigestSign(ctx, der, &der_n, data.p, data.n) == 1 &&
-              signature_unpack((bytes){der, der_n}, out);
+              ecdsa_from_der((bytes){der, der_n}, P521_NUMBER_BYTES, out);
 
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(key);
@@ -99,32 +86,14 @@ struct error *p521_sign(struct arena *a, str x, str y, str d, bytes data, uint8_
     return error_new(a, ERR_INTERNAL, "the P-521 key is damaged");
 }
 
-/* 0: malformed */
-static int signature_pack(bytes signature, uint8_t *der)
-{
-    ECDSA_SIG *sig = ECDSA_SIG_new();
-    BIGNUM *r = BN_bin2bn(signature.p, P521_NUMBER_BYTES, NULL),
-           *s = BN_bin2bn(signature.p + P521_NUMBER_BYTES, P521_NUMBER_BYTES, NULL);
-    int n = 0;
-
-    if (sig && r && s && ECDSA_SIG_set0(sig, r, s) == 1) {
-        n = i2d_ECDSA_SIG(sig, &der);
-    } else {
-        BN_free(r);
-        BN_free(s);
-    }
-    ECDSA_SIG_free(sig);
-    return n;
-}
-
 bool p521_verify(struct arena *a, str x, str y, bytes data, bytes signature)
 {
-    uint8_t point[POINT_BYTES], der[DER_BYTES_MAX];
-    int der_n = signature.n == P521_SIGNATURE_BYTES ? signature_pack(signature, der) : 0;
+    uint8_t point[POINT_BYTES], der[ECDSA_DER_BYTES_MAX];
+    size_t der_n = ecdsa_to_der(signature, P521_NUMBER_BYTES, der);
     EVP_PKEY *key = der_n > 0 && point_make(a, x, y, point) ? key_from(point, NULL) : NULL;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool ok = key && ctx && EVP_DigestVerifyInit_ex(ctx, NULL, "SHA512", NULL, NULL, key, NULL) == 1 &&
-              EVP_DigestVerify(ctx, der, (size_t)der_n, data.p, data.n) == 1;
+              EVP_DigestVerify(ctx, der, der_n, data.p, data.n) == 1;
 
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(key);
