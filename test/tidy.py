@@ -23,7 +23,8 @@ DOORS = {
     "net": "base crypto config",
     "client": "base crypto config net",
     "storage": "base config",
-    "core": "base crypto config net storage",
+    "seal": "base crypto config net client cloud",
+    "core": "base crypto config net storage seal",
     "engine": "base crypto core/engine.h core/mount.h",
     "auth": "base crypto core/engine.h core/mount.h",
     "audit": "base core/audit/audit.h",
@@ -31,7 +32,7 @@ DOORS = {
     "cli": "base crypto config net client",
 }
 # The one place where the program is put together.
-ASSEMBLY = {"cli/server.c": "storage core engine auth audit api", "cli/server_private.h": "storage core api",
+ASSEMBLY = {"cli/server.c": "storage seal core engine auth audit api", "cli/server_private.h": "storage seal core api",
             "cli/diagnose.c": "storage", "cli/cmd_policy_test.c": "core"}
 # The lists of what is built in: one line an engine or method.
 LISTS = ("engine/engines.c", "auth/methods.c")

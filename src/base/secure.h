@@ -27,5 +27,5 @@ bool secret_equal(bytes x, bytes y);
 bool secure_process(bool lock_all);
 /* After start: no new privileges, and a seccomp list of refused system calls (ptrace, process_vm_*, bpf,
  * mount, keyctl, userfaultfd,
- * execve …), for all threads. False (and errno): the kernel does not do it. */
-bool secure_lockdown(void);
+ * execve unless it may start programs …), for all threads. False (and errno): the kernel does not do it. */
+bool secure_lockdown(bool may_start_programs);

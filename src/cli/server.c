@@ -108,6 +108,33 @@ static struct error *open_storage(struct server *s)
              : NULL;
 }
 
+/* Key services; without one, shares open the store. */
+static struct error *open_seals(struct server *s)
+{
+    struct arena *a = s->cli->arena;
+
+    s->seal_host.rng = rng_system();
+    s->seal_host.clock = clock_real();
+    for (size_t i = 0; i < s->config->n_seals; i++) {
+        const struct config_block *stanza = &s->config->seals[i];
+        struct seal **to = stanza->disabled ? &s->disabled_seal : &s->seal;
+
+        if (str_eq(stanza->type, STR("shamir")) && stanza->disabled)
+            return error_new(a, ERR_BAD_REQUEST,
+                             "Shamir seals cannot be set disabled (they should simply not be set)");
+        if (str_eq(stanza->type, STR("shamir")))
+            continue;
+        if (*to)
+            return error_new(a, ERR_BAD_REQUEST, "seals: more than one of them is %s",
+                             stanza->disabled ? "disabled" : "not disabled");
+        struct error *e = seal_open(a, stanza, &s->seal_host, to);
+
+        if (e)
+            return error_new(a, e->kind, "Error parsing Seal configuration: %.*s", PSTR(e->text));
+    }
+    return NULL;
+}
+
 static void open_core(struct server *s)
 {
     struct arena *a = s->cli->arena;
@@ -121,15 +148,27 @@ static void open_core(struct server *s)
         .engines = builtin_engines,
         .methods = builtin_methods,
         .storage_config = s->config->storage,
+        .seal = s->seal,
+        .disabled_seal = s->disabled_seal,
+        .seal_host = &s->seal_host,
     };
 
     s->core = core_new(&c);
+    s->starts_programs = seal_starts_programs(s->seal) || seal_starts_programs(s->disabled_seal);
+    s->seal = s->disabled_seal = NULL;
     s->storage = NULL; /* the core's from here on: it opens it anew after a failure */
     for (size_t i = 0; i < s->n_loops; i++) {
         s->loops[i] = loop_new();
         core_attach_loop(s->core, s->loops[i]);
     }
     s->front = front_new(&(struct front_config){s->core, s->config, s->loops, s->n_loops});
+}
+
+static struct error *begin_core(struct server *s)
+{
+    struct error *e = core_begin(s->core, s->cli->arena);
+
+    return e ? error_new(s->cli->arena, e->kind, "Error initializing core: %.*s", PSTR(e->text)) : NULL;
 }
 
 static size_t memory_max(void)
@@ -290,7 +329,7 @@ static struct error *serve(struct server *s)
         thread_start(&s->threads[i], arena_fmt(s->cli->arena, "loop-%zu", i).p, run_loop, s->loops[i]);
     if (server_is_dev(s->cli)) /* may start a token helper */
         e = server_dev_setup(s->cli, s->config, http_server_port(s->listeners[0]));
-    if (!secure_lockdown())
+    if (!secure_lockdown(s->starts_programs))
         log_warn("core", "system calls could not be restricted", F_CSTR("error", strerror(errno)));
     server_notify(s, "READY=1");
     if (!e)
@@ -326,6 +365,7 @@ static struct error *check(struct server *s)
             return error_wrap(a, e, "Error initializing listener of type tcp: %.*s", PSTR(e->text));
         tls_context_free(context);
     }
+    TRY(open_seals(s));
     for (size_t i = 0; i < s->config->n_warnings; i++)
         cli_print(s->cli, "Warning: %.*s", PSTR(s->config->warnings[i]));
     cli_print(s->cli, "Success! The configuration is valid.");
@@ -341,8 +381,10 @@ static struct error *start(struct server *s)
     TRY(set_process(s));
     TRY(watch_signals(s)); /* before any thread: they inherit the blocked signals */
     TRY(open_storage(s));
+    TRY(open_seals(s));
     open_core(s);
     TRY(open_listeners(s));
+    TRY(begin_core(s));
     return write_pid(s);
 }
 
@@ -352,10 +394,12 @@ static void finish(struct server *s)
         http_server_free(s->listeners[i]);
     core_free(s->core);
     front_free(s->front);
-    for (size_t i = 0; i < s->n_loops; i++)
+    for (size_t i = 0; s->core && i < s->n_loops; i++)
         loop_free(s->loops[i]);
     loop_free(s->main_loop);
     storage_close(s->storage);
+    seal_close(s->seal);
+    seal_close(s->disabled_seal);
 }
 
 int command_server(struct cli *c)
@@ -382,7 +426,6 @@ int command_server(struct cli *c)
         log_hold(false);
     }
     server_dev_clean(c, s.config);
-    if (s.core)
-        finish(&s);
+    finish(&s);
     return e ? 1 : 0;
 }

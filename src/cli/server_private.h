@@ -8,6 +8,7 @@
 #include "base/mutex.h"
 #include "cli/cli.h"
 #include "config/config.h"
+#include "seal/seal.h"
 
 enum { SERVER_LOOPS_MAX = 16 };
 
@@ -15,6 +16,9 @@ struct server {
     struct cli *cli;
     struct config *config; /* of the start; a reload takes parts of a later one */
     struct storage *storage;
+    struct seal *seal, *disabled_seal; /* until the core has them */
+    struct seal_host seal_host;
+    bool starts_programs; /* a seal does */
     struct core *core;
     struct front *front;
     struct loop *main_loop; /* signals */

@@ -114,6 +114,13 @@ str config_env(const char *name, str *ret_full)
     return value;
 }
 
+str config_env_exact(const char *name)
+{
+    str full, value = {0};
+    (void)str_cut(env_entry((str){0}, str_from_cstr(name)), '=', &full, &value);
+    return value;
+}
+
 str config_block_get(const struct config_block *b, str key)
 {
     for (size_t i = 0; b && i < b->n; i++)

@@ -101,5 +101,7 @@ str config_block_get(const struct config_block *b, str key); /* empty if absent 
  * if unset. Of several: the prefix of the name the program was called by, then COFFER, BAO, VAULT. ret_full
  * may be NULL: the whole name, for error texts. Slices of the environment: they live until a setenv(). */
 str config_env(const char *name, str *ret_full);
+/* The variable of exactly this name; empty if unset. */
+str config_env_exact(const char *name);
 /* Go's ParseBool: 1 t T true TRUE True, 0 f F false FALSE False; "" is false too. False: another text. */
 bool config_bool_from_str(str s, bool *ret) MUST_USE;

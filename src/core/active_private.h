@@ -25,6 +25,7 @@ struct cors;
 struct lane;
 struct volatile_store;
 struct ha;
+struct autoseal;
 struct move;
 
 struct opened { /* from unseal to seal; reference-counted: core and active */
@@ -118,6 +119,9 @@ struct core {
     struct arena *cluster_arena;      /* lock: mutex */
     int64_t active_since_ns;          /* lock: mutex */
     struct ha *ha;                    /* NULL without an HA lock */
+    struct seal *seal;                /* the configuration's key service; NULL: shares open the store */
+    struct seal *stored_seal;  /* control thread; the one that opens the store as it is; NULL: shares */
+    struct autoseal *autoseal; /* control thread */
     /* control thread: storage failed; reopen and activate once all stragglers are gone */
     bool rebuild;
     struct loop_timer zombie_timer; /* control thread */
@@ -164,6 +168,16 @@ const struct engine_entry *core_engine_find(struct core *c, str type, enum engin
 extern const struct engine sys_engine;
 
 /* unseal.c, control thread */
+/* An uninitialised store is looked at again: another node, or the one before us, may have initialised it. */
+struct error *core_refresh_seal_config(struct core *c, struct arena *a) MUST_USE;
+/* Settings that could not be read at the start are read again: their error is the answer. */
+struct error *core_need_seal_config(struct core *c, struct arena *a) MUST_USE;
+/* Reads the store's settings and takes them over; an error also when they do not fit the configuration. */
+struct error *core_load_seal_config(struct core *c, struct arena *a, bool *ret_exists) MUST_USE;
+/* ERR_BAD_REQUEST: these settings are of no seal that is configured. */
+struct error *core_seals_fit(const struct core *c, struct arena *a, const struct seal_config *config)
+    MUST_USE;
+struct error *core_unseal_root(struct core *c, struct arena *a, bytes root_key) MUST_USE;
 struct error *core_unseal_share(struct core *c, struct arena *a, bytes share) MUST_USE;
 /* Before taking over: the active node before may have changed the keyring. */
 struct error *core_refresh_keyring(struct core *c, struct arena *a) MUST_USE;

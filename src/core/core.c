@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "core/autoseal.h"
 #include "core/identity/identity.h"
 #include "core/lane.h"
 #include "core/login/lockout.h"
@@ -388,6 +389,7 @@ struct error *core_activate(struct core *c, struct arena *err, struct storage_lo
     rotation_start(a->rotation);
     lockout_start(a);
     core_set_state(c, CORE_ACTIVE);
+    autoseal_active(c->autoseal);
     malloc_trim(0); /* what opening needed is not needed again */
     log_info("core", "post-unseal setup complete");
     if (!internal_submit(a, pending_resume, NULL, NULL))
@@ -402,6 +404,7 @@ void core_deactivate(struct core *c)
     if (!a)
         return;
     log_info("core", "pre-seal teardown starting");
+    autoseal_inactive(c->autoseal);
     atomic_store(&c->active, NULL);
     atomic_fetch_add(&c->generation, 1);
     lease_manager_stop(a->leases);
@@ -422,6 +425,7 @@ void core_deactivate(struct core *c)
 /* Sealed means: no active, no keys, nothing of the keyring in memory. */
 static void seal_now(struct core *c)
 {
+    autoseal_stop(c->autoseal);
     if (core_state(c) < CORE_STANDBY)
         return;
     log_info("core", "marked as sealed");
@@ -664,11 +668,33 @@ static void control_main(void *arg)
     loop_run(c->control);
 }
 
+static void begin_posted(struct loop *l, struct post *post)
+{
+    struct control_post *p = CONTAINER_OF(post, struct control_post, post);
+
+    (void)l;
+    autoseal_begin(p->core->autoseal);
+    wake(p);
+}
+
+struct error *core_begin(struct core *c, struct arena *a)
+{
+    struct seal_config config;
+    bool exists;
+
+    /* what cannot be read is no mistake of the configuration: it may come back */
+    if (!seal_config_load(c->config.storage, a, &config, &exists) && exists)
+        TRY(core_seals_fit(c, a, &config));
+    if (c->seal)
+        wait_posted(c, begin_posted);
+    return NULL;
+}
+
 static void load_state(struct core *c)
 {
     struct arena *a = arena_new(0);
-    bool exists;
-    struct error *e = seal_config_load(c->config.storage, a, &c->seal_config, &exists);
+    bool exists = false;
+    struct error *e = core_load_seal_config(c, a, &exists);
 
     if (e) {
         log_error("core", "failed to read the seal configuration", F_STR("error", error_log_text(a, e)));
@@ -701,10 +727,12 @@ struct core *core_new(const struct core_config *config)
     c->cluster_arena = arena_new(0);
     c->zombie_timer.fn = zombie_tick;
     core_compile_engines(c);
+    c->seal = c->config.seal;
     load_state(c);
     c->storage_pool = pool_new("storage", STORAGE_THREADS, STORAGE_QUEUE_MAX);
     c->slow_pool = pool_new("slow", slow_threads(), SLOW_QUEUE_MAX);
     c->control = loop_new();
+    c->autoseal = autoseal_new(c);
     thread_start(&c->control_thread, "control", control_main, c);
     if (c->config.storage->caps.has_lock)
         c->ha = ha_new(c);
@@ -727,6 +755,9 @@ void core_free(struct core *c)
         return;
     core_seal(c);
     ha_free(c->ha);
+    if (c->config.seal_host)
+        atomic_store(&c->config.seal_host->cancelled, true);
+    autoseal_end(c->autoseal);
     wait_posted(c, reap_posted);
     loop_stop(c->control);
     thread_join(&c->control_thread);
@@ -735,6 +766,9 @@ void core_free(struct core *c)
     if (c->config.storage_config) /* perhaps another one than it began with */
         storage_close(c->config.storage);
     loop_free(c->control);
+    autoseal_free(c->autoseal);
+    seal_close(c->config.seal);
+    seal_close(c->config.disabled_seal);
     unseal_progress_free(c->progress);
     for (struct engine_entry *e = c->engines; e->engine; e++)
         route_table_free(e->routes);

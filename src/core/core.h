@@ -9,6 +9,7 @@
 #pragma once
 #include "base/loop.h"
 #include "core/engine.h"
+#include "seal/seal.h"
 #include "storage/storage.h"
 
 struct core_config {
@@ -24,8 +25,16 @@ struct core_config {
      * caller's,
      * and a failure seals. */
     const struct config_block *storage_config;
+    /* The key services of the configuration; NULL: none, shares open the store. `disabled_seal` is the one
+     * that is being left. The core's: closed with it. `seal_host` is set when there is one; it outlives the
+     * core. */
+    struct seal *seal, *disabled_seal;
+    struct seal_host *seal_host;
 };
 struct core *core_new(const struct core_config *c);
+/* Do the configured seals fit the store? With a key service it begins to unseal by itself. Once, before the
+ * first request. ERR_BAD_REQUEST: they do not. */
+struct error *core_begin(struct core *c, struct arena *a) MUST_USE;
 /* Seals, ends the threads. Loops must have stopped or drained. */
 void core_free(struct core *c);
 

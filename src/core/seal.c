@@ -1,11 +1,11 @@
 #include "core/seal.h"
 
-#include "base/cursor.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "core/barrier.h"
 #include "crypto/crypto.h"
 #include "crypto/shares.h"
+#include "seal/blob.h"
 
 #include <stdlib.h>
 
@@ -30,32 +30,50 @@ struct error *seal_config_check(struct arena *a, int64_t shares, int64_t thresho
     return why ? error_new(a, ERR_BAD_REQUEST, "invalid seal configuration: %s", why) : NULL;
 }
 
-static struct error *stored_config_parse(struct arena *a, bytes text, struct seal_config *ret)
+/* Settings as they are stored, of the seal itself or of the recovery shares: `path` names them in errors. */
+static struct error *stored_config_parse(struct arena *a, const char *path, bytes text,
+                                         struct seal_config *ret)
 {
     struct json *v;
     struct error *e = json_parse(a, str_from_bytes(text), true, &v);
 
     if (e)
-        return error_new(a, ERR_INTERNAL, "core/seal-config is not valid JSON");
+        return error_new(a, ERR_INTERNAL, "%s is not valid JSON", path);
     str type = json_get_str(v, STR("type"));
-
-    if (type.n && !str_eq(type, STR("shamir")))
-        return error_new(a, ERR_INTERNAL,
-                         "the store is sealed with \"%.*s\", which this configuration does not name",
-                         PSTR(type));
     int64_t shares = json_get_int(v, STR("secret_shares")),
             threshold = json_get_int(v, STR("secret_threshold"));
 
     e = seal_config_check(a, shares, threshold);
     if (e)
-        return error_new(a, ERR_INTERNAL, "core/seal-config: %.*s", PSTR(e->text));
+        return error_new(a, ERR_INTERNAL, "%s: %.*s", path, PSTR(e->text));
+    if (type.n >= sizeof(ret->type))
+        return error_new(a, ERR_INTERNAL, "%s: the type is too long", path);
+    if (ret->type[0] == 0) /* else the seal's own have been read before */
+        memcpy(ret->type, type.n ? type.p : "shamir", type.n ? type.n : sizeof("shamir"));
     ret->shares = (unsigned)shares;
     ret->threshold = (unsigned)threshold;
     str nonce = json_get_str(v, STR("nonce"));
 
+    memset(ret->nonce, 0, sizeof(ret->nonce));
     if (nonce.n < sizeof(ret->nonce))
         memcpy(ret->nonce, nonce.n ? nonce.p : "", nonce.n);
     return NULL;
+}
+
+bool seal_config_is_auto(const struct seal_config *c)
+{
+    return c->type[0] && strcmp(c->type, "shamir") != 0;
+}
+
+/* Under an auto seal it is the recovery shares that people hold. A store from before those have settings of
+ * their own has them inside the barrier: none here. */
+static struct error *recovery_config_load(struct storage *s, struct arena *a, struct seal_config *ret)
+{
+    bytes config;
+
+    ret->shares = ret->threshold = 0;
+    TRY(storage_get(s, a, STR("core/recovery-config"), &config));
+    return config.p ? stored_config_parse(a, "core/recovery-config", config, ret) : NULL;
 }
 
 struct error *seal_config_load(struct storage *s, struct arena *a, struct seal_config *ret, bool *ret_exists)
@@ -72,72 +90,71 @@ struct error *seal_config_load(struct storage *s, struct arena *a, struct seal_c
     TRY(storage_get(s, a, STR("core/seal-config"), &config));
     if (!config.p)
         return error_new(a, ERR_INTERNAL, "the store has a keyring but no core/seal-config");
-    TRY(stored_config_parse(a, config, ret));
+    TRY(stored_config_parse(a, "core/seal-config", config, ret));
+    if (seal_config_is_auto(ret))
+        TRY(recovery_config_load(s, a, ret));
     TRY(storage_get(s, a, str_from_cstr(blob_path), &blob));
     ret->has_blob = blob.p != NULL;
     *ret_exists = true;
     return NULL;
 }
 
-bytes seal_config_text(struct arena *a, unsigned shares, unsigned threshold)
+bytes seal_config_text_of(struct arena *a, const char *type, unsigned shares, unsigned threshold,
+                          unsigned stored)
 {
     struct json *v = json_object_ordered(a);
 
-    json_set_str(a, v, STR("type"), STR("shamir"));
+    json_set_str(a, v, STR("type"), str_from_cstr(type));
     json_set_int(a, v, STR("secret_shares"), shares);
     json_set_int(a, v, STR("secret_threshold"), threshold);
     json_set(a, v, STR("pgp_keys"), json_null(a));
     json_set_str(a, v, STR("nonce"), STR(""));
     json_set_bool(a, v, STR("backup"), false);
-    json_set_int(a, v, STR("stored_shares"), 1);
+    json_set_int(a, v, STR("stored_shares"), stored);
     return bytes_from_str(json_text(a, v));
 }
 
-/* BlobInfo: field 1 is nonce, ciphertext and tag; field 5 (key_info) is present and empty. */
-bytes seal_blob_make(struct arena *a, struct rng *rng, bytes unseal_key, bytes root_key)
+bytes seal_config_text(struct arena *a, unsigned shares, unsigned threshold)
 {
-    str clear = arena_fmt(a, "[\"%.*s\"]", PSTR(base64_encode(a, root_key)));
-    size_t n = AEAD_NONCE_BYTES + clear.n + AEAD_TAG_BYTES;
-    uint8_t *out = arena_alloc(a, 2 + n + 2);
-    struct aead_key *key = aead_key_new(unseal_key);
-
-    out[0] = 1 << 3 | 2;
-    out[1] = (uint8_t)n; /* 75 bytes: one byte of varint */
-    rng_bytes(rng, out + 2, AEAD_NONCE_BYTES);
-    aead_seal(out + 2 + AEAD_NONCE_BYTES, key, out + 2, (bytes){0}, bytes_from_str(clear));
-    aead_key_free(key);
-    out[2 + n] = 5 << 3 | 2;
-    out[3 + n] = 0;
-    return (bytes){out, 2 + n + 2};
+    return seal_config_text_of(a, "shamir", shares, threshold, 1);
 }
 
-static bytes blob_ciphertext(bytes blob)
+bytes stored_keys_text(struct arena *a, bytes root_key)
 {
-    struct cursor c = cursor_from(blob);
-    bytes found = {0};
+    return bytes_from_str(arena_fmt(a, "[\"%.*s\"]", PSTR(base64_encode(a, root_key))));
+}
 
-    while (!c.bad && c.n > 0) {
-        uint64_t tag = cursor_varint(&c);
-        bytes field = {0};
+struct error *stored_keys_root(struct arena *a, bytes clear, struct secret **ret)
+{
+    struct json *list;
+    bytes key;
 
-        switch (tag & 7) {
-        case 0: cursor_varint(&c); break;
-        case 1: cursor_take(&c, 8); break;
-        case 2: field = cursor_take(&c, cursor_varint(&c)); break;
-        case 5: cursor_take(&c, 4); break;
-        default: return (bytes){0};
-        }
-        if (tag >> 3 == 1)
-            found = field;
-    }
-    return c.bad ? (bytes){0} : found;
+    TRY(json_parse(a, str_from_bytes(clear), true, &list));
+    if (list->type != JSON_ARRAY || list->n != 1 || list->items[0]->type != JSON_STRING ||
+        !base64_decode(a, list->items[0]->text, &key) || key.n == 0)
+        return error_new(a, ERR_INTERNAL, "%s holds no root key", blob_path);
+    *ret = secret_from(key);
+    return NULL;
+}
+
+bytes seal_blob_make(struct arena *a, struct rng *rng, bytes unseal_key, bytes root_key)
+{
+    bytes clear = stored_keys_text(a, root_key);
+    size_t n = AEAD_NONCE_BYTES + clear.n + AEAD_TAG_BYTES;
+    uint8_t *out = arena_alloc(a, n);
+
+    rng_bytes(rng, out, AEAD_NONCE_BYTES);
+    aead_seal_once(out + AEAD_NONCE_BYTES, unseal_key, out, (bytes){0}, clear);
+    return seal_blob_text(a, &(struct seal_blob){.ciphertext = {out, n}});
 }
 
 static struct error *blob_open(struct arena *a, bytes blob, bytes unseal_key, struct secret **ret)
 {
-    bytes sealed = blob_ciphertext(blob), key;
-    struct json *list;
+    struct seal_blob parsed = {0};
+    bytes sealed = {0};
 
+    if (seal_blob_parse(blob, &parsed))
+        sealed = parsed.ciphertext;
     if (sealed.n < AEAD_NONCE_BYTES + AEAD_TAG_BYTES)
         return error_new(a, ERR_INTERNAL, "%s is damaged", blob_path);
     if (unseal_key.n != 16 && unseal_key.n != 32)
@@ -155,12 +172,7 @@ static struct error *blob_open(struct arena *a, bytes blob, bytes unseal_key, st
         return error_new(a, ERR_BAD_REQUEST,
                          "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: "
                          "message authentication failed");
-    TRY(json_parse(a, (str){(char *)clear, n}, true, &list));
-    if (list->type != JSON_ARRAY || list->n != 1 || list->items[0]->type != JSON_STRING ||
-        !base64_decode(a, list->items[0]->text, &key) || key.n == 0)
-        return error_new(a, ERR_INTERNAL, "%s holds no root key", blob_path);
-    *ret = secret_from(key);
-    return NULL;
+    return stored_keys_root(a, (bytes){clear, n}, ret);
 }
 
 struct error *seal_root_key(struct storage *s, struct arena *a, const struct seal_config *c, bytes unseal_key,

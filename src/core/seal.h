@@ -1,4 +1,5 @@
-/* seal: the Shamir seal: settings, shares, the stored root key, progress of an unseal.
+/* core/seal: settings of the seal, shares, the root key stored under an unseal key, progress of an unseal.
+ * What a key service opens: core/autoseal.h and seal/seal.h.
  *
  * Stored (docs/formats/seal.md): core/seal-config (clear JSON), core/hsm/barrier-unseal-keys (BlobInfo over
  * the root key). A config without
@@ -12,9 +13,10 @@
 #include "storage/storage.h"
 
 struct seal_config {
-    unsigned shares, threshold;
-    bool has_blob;  /* core/hsm/barrier-unseal-keys exists */
-    char nonce[64]; /* of the last rekey */
+    char type[32];              /* "shamir", "awskms" … */
+    unsigned shares, threshold; /* unseal shares; under an auto seal recovery shares (0: none known) */
+    bool has_blob;              /* core/hsm/barrier-unseal-keys exists */
+    char nonce[64];             /* of the last rekey */
 };
 
 /* "shares must be at least one" …: the rules of the API, without its prefix. */
@@ -23,7 +25,15 @@ struct error *seal_config_check(struct arena *a, int64_t shares, int64_t thresho
  * */
 struct error *seal_config_load(struct storage *s, struct arena *a, struct seal_config *ret, bool *ret_exists)
     MUST_USE;
+bool seal_config_is_auto(const struct seal_config *c);
 bytes seal_config_text(struct arena *a, unsigned shares, unsigned threshold);
+/* The same of any type; stored: 1, and 0 in core/recovery-config. */
+bytes seal_config_text_of(struct arena *a, const char *type, unsigned shares, unsigned threshold,
+                          unsigned stored);
+
+/* Clear text of core/hsm/barrier-unseal-keys, and the root key out of it. */
+bytes stored_keys_text(struct arena *a, bytes root_key);
+struct error *stored_keys_root(struct arena *a, bytes clear, struct secret **ret_root_key) MUST_USE;
 
 /* BlobInfo around the root key under the unseal key. */
 bytes seal_blob_make(struct arena *a, struct rng *rng, bytes unseal_key, bytes root_key);

@@ -5,11 +5,13 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "core/active_private.h"
+#include "core/autoseal.h"
 #include "crypto/crypto.h"
 #include "crypto/shares.h"
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { UNSEAL_KEY_BYTES = 32 };
@@ -137,22 +139,17 @@ static struct error *promote(struct core *c, struct arena *a)
     return keyring.p ? NULL : active_run(atomic_load(&c->active), a, save_keyring, NULL);
 }
 
-static struct error *open_with(struct core *c, struct arena *a, bytes unseal_key)
+struct error *core_unseal_root(struct core *c, struct arena *a, bytes root_key)
 {
-    struct secret *root = NULL;
     struct barrier *b = NULL;
 
-    TRY(seal_root_key(c->config.storage, a, &c->seal_config, unseal_key, &root));
-    struct error *e = open_keyring(c, a, secret_reveal(root), &b);
-
-    secret_free(root);
-    if (e)
-        return e;
+    TRY(open_keyring(c, a, root_key, &b));
     mutex_lock(&c->mutex);
     c->opened = opened_new(b);
     mutex_unlock(&c->mutex);
     log_info("core", "post-unseal setup starting");
-    e = promote(c, a);
+    struct error *e = promote(c, a);
+
     if (!e) {
         log_info("core", "vault is unsealed");
         return NULL;
@@ -168,6 +165,24 @@ static struct error *open_with(struct core *c, struct arena *a, bytes unseal_key
     return e;
 }
 
+/* `key` joined from the shares: the unseal key, or under an auto seal the recovery key, which opens nothing:
+ * it says that whoever holds it may ask the key service. */
+static struct error *open_with(struct core *c, struct arena *a, bytes key)
+{
+    struct secret *root = NULL;
+
+    if (c->stored_seal) {
+        TRY(autoseal_check_recovery(c->autoseal, a, key));
+        TRY(autoseal_root_key(c->autoseal, a, &root));
+    } else {
+        TRY(seal_root_key(c->config.storage, a, &c->seal_config, key, &root));
+    }
+    struct error *e = core_unseal_root(c, a, secret_reveal(root));
+
+    secret_free(root);
+    return e;
+}
+
 static bool add_share(struct core *c, bytes share)
 {
     mutex_lock(&c->mutex);
@@ -180,20 +195,74 @@ static bool add_share(struct core *c, bytes share)
     return enough;
 }
 
-/* Settings that could not be read at the start are read again: their error is the answer. */
-static struct error *need_config(struct core *c, struct arena *a)
+/* Which of the configured seals has sealed the store? */
+static struct error *find_stored_seal(struct core *c, struct arena *a, const struct seal_config *config,
+                                      struct seal **ret)
+{
+    struct seal *all[] = {c->config.seal, c->config.disabled_seal};
+
+    *ret = NULL;
+    for (size_t i = 0; !*ret && i < COUNT_OF(all); i++)
+        if (all[i] && strcmp(seal_type(all[i]), config->type) == 0)
+            *ret = all[i];
+    if (*ret || !seal_config_is_auto(config))
+        return NULL;
+    return error_new(a, ERR_INTERNAL, "barrier seal type of \"%s\" does not match expected type of \"%s\"",
+                     config->type, c->seal ? seal_type(c->seal) : "shamir");
+}
+
+struct error *core_seals_fit(const struct core *c, struct arena *a, const struct seal_config *config)
+{
+    bool is_auto = seal_config_is_auto(config);
+
+    if (c->seal ? strcmp(seal_type(c->seal), config->type) == 0 : !is_auto)
+        return NULL;
+    return error_new(a, ERR_BAD_REQUEST,
+                     "cannot seal migrate from \"%s\" to %s%s%s, no disabled seal in "
+                     "configuration",
+                     config->type, c->seal ? "\"" : "", c->seal ? seal_type(c->seal) : "Shamir",
+                     c->seal ? "\"" : "");
+}
+
+static struct error *take_config(struct core *c, struct arena *a, const struct seal_config *config)
+{
+    struct seal *stored;
+
+    TRY(find_stored_seal(c, a, config, &stored));
+    c->stored_seal = stored;
+    mutex_lock(&c->mutex);
+    c->seal_config = *config;
+    mutex_unlock(&c->mutex);
+    return NULL;
+}
+
+struct error *core_load_seal_config(struct core *c, struct arena *a, bool *ret_exists)
 {
     struct seal_config config;
+
+    TRY(seal_config_load(c->config.storage, a, &config, ret_exists));
+    return *ret_exists ? take_config(c, a, &config) : NULL;
+}
+
+struct error *core_need_seal_config(struct core *c, struct arena *a)
+{
     bool exists;
 
-    if (c->seal_config.threshold > 0) /* changed on this thread only */
+    if (c->seal_config.type[0] != 0) /* changed on this thread only */
         return NULL;
-    TRY(seal_config_load(c->config.storage, a, &config, &exists));
-    if (!exists)
-        return error_new(a, ERR_BAD_REQUEST, "Vault is not initialized");
-    mutex_lock(&c->mutex);
-    c->seal_config = config;
-    mutex_unlock(&c->mutex);
+    TRY(core_load_seal_config(c, a, &exists));
+    return exists ? NULL : error_new(a, ERR_BAD_REQUEST, "Vault is not initialized");
+}
+
+struct error *core_refresh_seal_config(struct core *c, struct arena *a)
+{
+    bool exists;
+
+    if (core_state(c) != CORE_UNINITIALISED)
+        return NULL;
+    TRY(core_load_seal_config(c, a, &exists));
+    if (exists)
+        core_set_state(c, CORE_SEALED);
     return NULL;
 }
 
@@ -201,7 +270,9 @@ struct error *core_unseal_share(struct core *c, struct arena *a, bytes share)
 {
     struct secret *key = NULL;
 
-    TRY(need_config(c, a));
+    TRY(core_need_seal_config(c, a));
+    if (c->seal_config.threshold == 0)
+        return error_new(a, ERR_INTERNAL, "recovery seal configuration not found for existing seal");
     if (!add_share(c, share))
         return NULL;
     mutex_lock(&c->mutex);
@@ -242,6 +313,7 @@ static struct secret *random_secret(struct rng *rng, size_t n)
     return s;
 }
 
+/* The key that is split: the unseal key, or under a key service the recovery key. */
 static void init_keys_make(struct core *c, struct init_keys *k, unsigned shares, unsigned threshold)
 {
     struct rng *rng = c->config.rng;
@@ -265,23 +337,65 @@ static struct storage_put sealed_put(struct core *c, struct arena *a, struct bar
     return (struct storage_put){.path = path, .value = {out, clear.n + BARRIER_OVERHEAD_BYTES}};
 }
 
+struct puts {
+    struct storage_put at[8];
+    size_t n;
+};
+
+static void add_put(struct puts *p, struct storage_put put)
+{
+    assert(p->n < COUNT_OF(p->at));
+    p->at[p->n++] = put;
+}
+
+static void add_shamir(struct core *c, struct arena *a, const struct init_keys *k, unsigned shares,
+                       unsigned threshold, struct puts *to)
+{
+    add_put(to, sealed_put(c, a, k->barrier, STR("core/shamir-kek"), secret_reveal(k->unseal_key)));
+    add_put(to, (struct storage_put){.path = STR("core/seal-config"),
+                                     .value = seal_config_text(a, shares, threshold)});
+    add_put(to, (struct storage_put){.path = STR("core/hsm/barrier-unseal-keys"),
+                                     .value = seal_blob_make(a, c->config.rng, secret_reveal(k->unseal_key),
+                                                             secret_reveal(k->root_key))});
+}
+
+static struct error *add_auto(struct core *c, struct arena *a, const struct init_keys *k, unsigned shares,
+                              unsigned threshold, struct puts *to)
+{
+    bytes stored, recovery;
+
+    TRY(autoseal_encrypt(c->autoseal, c->config.seal, a, stored_keys_text(a, secret_reveal(k->root_key)),
+                         &stored));
+    TRY(autoseal_encrypt(c->autoseal, c->config.seal, a, secret_reveal(k->unseal_key), &recovery));
+    add_put(to, (struct storage_put){.path = STR("core/seal-config"),
+                                     .value = seal_config_text_of(a, seal_type(c->config.seal), 1, 1, 1)});
+    add_put(to, (struct storage_put){.path = STR("core/hsm/barrier-unseal-keys"), .value = stored});
+    add_put(to, (struct storage_put){.path = STR("core/recovery-config"),
+                                     .value = seal_config_text_of(a, "shamir", shares, threshold, 0)});
+    add_put(to, (struct storage_put){.path = STR("core/recovery-key"), .value = recovery});
+    return NULL;
+}
+
 static struct error *write_keys(struct core *c, struct arena *a, struct init_keys *k, unsigned shares,
                                 unsigned threshold)
 {
     bytes keyring, root;
+    struct puts all = {0};
 
     TRY(barrier_keyring_record(k->barrier, a, c->config.rng, &keyring));
     TRY(barrier_root_key_object(k->barrier, a, &root));
-    struct storage_put puts[] = {
-        sealed_put(c, a, k->barrier, STR("core/master"), root),
-        sealed_put(c, a, k->barrier, STR("core/shamir-kek"), secret_reveal(k->unseal_key)),
-        {.path = STR("core/seal-config"), .value = seal_config_text(a, shares, threshold)},
-        {.path = STR("core/hsm/barrier-unseal-keys"),
-         .value = seal_blob_make(a, c->config.rng, secret_reveal(k->unseal_key), secret_reveal(k->root_key))},
-        {.path = STR("core/keyring"), .value = keyring},
-    };
+    add_put(&all, sealed_put(c, a, k->barrier, STR("core/master"), root));
+    if (c->config.seal) {
+        struct error *e = add_auto(c, a, k, shares, threshold, &all);
 
-    return storage_commit(c->config.storage, a, &(struct storage_batch){.puts = puts, .n = COUNT_OF(puts)});
+        if (e)
+            return error_new(a, e->kind, "failed to store keys: failed to encrypt keys for storage: %.*s",
+                             PSTR(e->text));
+    } else {
+        add_shamir(c, a, k, shares, threshold, &all);
+    }
+    add_put(&all, (struct storage_put){.path = STR("core/keyring"), .value = keyring});
+    return storage_commit(c->config.storage, a, &(struct storage_batch){.puts = all.at, .n = all.n});
 }
 
 /* A new store is made in memory, by a core of its own that only init sees, and then written at once. */
@@ -297,6 +411,7 @@ static struct core *staging_new(struct core *c, struct arena *a)
     s->storage_pool = c->storage_pool;
     s->engines = c->engines;
     core_cors_init(s);
+    s->autoseal = c->autoseal; /* s->seal stays NULL: nothing is looked after yet */
     struct error *e = storage_open(a, &(struct config_block){.type = STR("inmem")}, &s->config.storage);
 
     if (e)
@@ -404,7 +519,8 @@ static struct error *first_opening(struct core *c, struct arena *a, struct init_
     return e;
 }
 
-static struct json *init_answer(struct arena *a, const struct init_keys *k, unsigned shares, str token)
+static struct json *init_answer(struct arena *a, const struct init_keys *k, bool is_auto, unsigned shares,
+                                str token)
 {
     struct json *answer = json_object_ordered(a), *hex = json_array(a), *b64 = json_array(a);
 
@@ -412,8 +528,12 @@ static struct json *init_answer(struct arena *a, const struct init_keys *k, unsi
         json_append(a, hex, json_string(a, hex_encode(a, secret_reveal(k->shares[i]))));
         json_append(a, b64, json_string(a, base64_encode(a, secret_reveal(k->shares[i]))));
     }
-    json_set(a, answer, STR("keys"), hex);
-    json_set(a, answer, STR("keys_base64"), b64);
+    json_set(a, answer, STR("keys"), is_auto ? json_array(a) : hex);
+    json_set(a, answer, STR("keys_base64"), is_auto ? json_array(a) : b64);
+    if (is_auto) {
+        json_set(a, answer, STR("recovery_keys"), hex);
+        json_set(a, answer, STR("recovery_keys_base64"), b64);
+    }
     json_set_str(a, answer, STR("root_token"), token);
     return answer;
 }
@@ -442,14 +562,20 @@ struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, 
         e = write_store(c, a, staging->config.storage);
     staging_free(staging);
     if (!e) {
-        *ret_answer = init_answer(a, &k, shares, token);
+        struct seal *seal = c->config.seal;
+
+        *ret_answer = init_answer(a, &k, seal != NULL, shares, token);
+        c->stored_seal = seal;
         mutex_lock(&c->mutex);
         c->seal_config = (struct seal_config){.shares = shares, .threshold = threshold, .has_blob = true};
+        snprintf(c->seal_config.type, sizeof(c->seal_config.type), "%s", seal ? seal_type(seal) : "shamir");
         mutex_unlock(&c->mutex);
         core_set_state(c, CORE_SEALED);
-        log_info("core", "security barrier initialized", F_INT("stored", 1), F_INT("shares", shares),
-                 F_INT("threshold", threshold));
+        log_info("core", "security barrier initialized", F_INT("stored", 1),
+                 F_INT("shares", seal ? 1 : shares), F_INT("threshold", seal ? 1 : threshold));
         log_info("core", "root token generated");
+        if (seal && autoseal_try(c->autoseal, a))
+            log_warn("core", "the store was initialised but does not open yet"); /* it is tried again */
     }
     init_keys_done(&k);
     return e;

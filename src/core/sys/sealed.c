@@ -18,6 +18,8 @@ typedef struct error *control_fn(struct core *c, struct arena *a, void *arg);
 struct status {
     enum core_state state;
     unsigned shares, threshold, progress;
+    const char *type;
+    bool recovery_seal; /* the shares open nothing: a key service does */
     str nonce, cluster_name, cluster_id;
     bool ha;
     int64_t active_since_ns;
@@ -25,7 +27,7 @@ struct status {
 
 static struct status status_of(struct core *c, struct arena *a)
 {
-    struct status s = {.ha = c->ha != NULL};
+    struct status s = {.ha = c->ha != NULL, .type = "shamir", .recovery_seal = c->seal != NULL};
 
     mutex_lock(&c->mutex);
     s.state = c->state;
@@ -38,6 +40,8 @@ static struct status status_of(struct core *c, struct arena *a)
     s.cluster_name = arena_str(a, c->cluster_name);
     s.cluster_id = arena_str(a, c->cluster_id);
     s.active_since_ns = c->active_since_ns;
+    if (c->seal && c->state == CORE_UNINITIALISED) /* later it is the type of what people hold */
+        s.type = seal_type(c->seal);
     mutex_unlock(&c->mutex);
     return s;
 }
@@ -55,7 +59,7 @@ static struct error *seal_status(struct core *c, struct arena *a, void *arg)
     struct status s = status_of(c, a);
     struct json *o = json_object_ordered(a);
 
-    json_set_str(a, o, STR("type"), STR("shamir"));
+    json_set_str(a, o, STR("type"), str_from_cstr(s.type));
     json_set_bool(a, o, STR("initialized"), s.state != CORE_UNINITIALISED);
     json_set_bool(a, o, STR("sealed"), s.state <= CORE_SEALED);
     json_set_int(a, o, STR("t"), s.threshold);
@@ -69,7 +73,7 @@ static struct error *seal_status(struct core *c, struct arena *a, void *arg)
         json_set_str(a, o, STR("cluster_name"), s.cluster_name);
         json_set_str(a, o, STR("cluster_id"), s.cluster_id);
     }
-    json_set_bool(a, o, STR("recovery_seal"), false);
+    json_set_bool(a, o, STR("recovery_seal"), s.recovery_seal);
     json_set_str(a, o, STR("storage_type"), c->config.storage_type);
     answer(call, 200, o);
     return NULL;
@@ -178,24 +182,12 @@ static struct error *health(struct core *c, struct arena *a, void *arg)
 
 /* ---- init ---- */
 
-/* An uninitialised store is looked at again: another node, or the one before us, may have initialised it. */
 static void refresh(struct core *c, struct arena *a)
 {
-    struct seal_config config;
-    bool exists;
+    struct error *e = core_refresh_seal_config(c, a);
 
-    if (core_state(c) != CORE_UNINITIALISED)
-        return;
-    struct error *e = seal_config_load(c->config.storage, a, &config, &exists);
-
-    if (e) {
+    if (e)
         log_error("core", "failed to read the seal configuration", F_STR("error", error_log_text(a, e)));
-    } else if (exists) {
-        mutex_lock(&c->mutex);
-        c->seal_config = config;
-        mutex_unlock(&c->mutex);
-        core_set_state(c, CORE_SEALED);
-    }
 }
 
 static struct error *init_read(struct core *c, struct arena *a, void *arg)
@@ -242,24 +234,47 @@ static struct error *int_member(struct arena *a, const struct json *o, const cha
     return NULL;
 }
 
-static struct error *init_check_extras(struct arena *a, const struct json *o, int64_t shares)
+/* Shares are asked for under one of two names: what the seal at hand does not have must not be given. */
+static const char *const init_names[2][3] = {{"secret_shares", "secret_threshold", "pgp_keys"},
+                                             {"recovery_shares", "recovery_threshold", "recovery_pgp_keys"}};
+
+struct init_params {
+    int64_t shares, threshold;
+    const struct json *pgp_keys;
+};
+
+static struct error *init_params_read(struct arena *a, const struct json *o, bool recovery,
+                                      struct init_params *ret)
 {
-    const struct json *keys, *root_key;
-    int64_t recovery_shares, recovery_threshold, stored;
+    const char *const *names = init_names[recovery];
 
-    TRY(typed(a, o, "pgp_keys", JSON_ARRAY, &keys));
+    TRY(int_member(a, o, names[0], &ret->shares));
+    TRY(int_member(a, o, names[1], &ret->threshold));
+    return typed(a, o, names[2], JSON_ARRAY, &ret->pgp_keys);
+}
+
+static struct error *init_refuse(struct arena *a, const struct json *o, bool recovery, const char *seal)
+{
+    struct init_params given;
+    str list = {0};
+
+    TRY(init_params_read(a, o, recovery, &given));
+    bool there[] = {given.shares != 0, given.threshold != 0, given.pgp_keys && given.pgp_keys->n > 0};
+
+    for (size_t i = 0; i < COUNT_OF(there); i++)
+        if (there[i])
+            list = arena_fmt(a, "%.*s%s%s", PSTR(list), list.n ? "," : "", init_names[recovery][i]);
+    return list.n ? error_new(a, ERR_BAD_REQUEST, "parameters %.*s not applicable to seal type %s",
+                              PSTR(list), seal)
+                  : NULL;
+}
+
+static struct error *init_check_pgp(struct arena *a, const struct json *o, const struct init_params *p)
+{
+    const struct json *keys = p->pgp_keys, *root_key;
+
     TRY(typed(a, o, "root_token_pgp_key", JSON_STRING, &root_key));
-    TRY(int_member(a, o, "recovery_shares", &recovery_shares));
-    TRY(int_member(a, o, "recovery_threshold", &recovery_threshold));
-    TRY(int_member(a, o, "stored_shares", &stored));
-    if (recovery_shares || recovery_threshold) {
-        const char *names = !recovery_threshold ? "recovery_shares"
-                            : !recovery_shares  ? "recovery_threshold"
-                                                : "recovery_shares,recovery_threshold";
-
-        return error_new(a, ERR_BAD_REQUEST, "parameters %s not applicable to seal type shamir", names);
-    }
-    if (keys && keys->n > 0 && (int64_t)keys->n != shares)
+    if (keys && keys->n > 0 && (int64_t)keys->n != p->shares)
         return error_new(a, ERR_BAD_REQUEST, "incorrect number of PGP keys");
     if ((keys && keys->n > 0) || (root_key && root_key->text.n > 0))
         return error_new(a, ERR_BAD_REQUEST,
@@ -272,17 +287,20 @@ static struct error *init_write(struct core *c, struct arena *a, void *arg)
 {
     struct core_call *call = arg;
     const struct json *o = call->rq.data;
-    int64_t shares, threshold;
+    struct init_params p;
+    int64_t stored;
     struct json *body = NULL;
+    bool recovery = c->seal != NULL;
 
-    TRY(int_member(a, o, "secret_shares", &shares));
-    TRY(int_member(a, o, "secret_threshold", &threshold));
-    TRY(init_check_extras(a, o, shares));
+    TRY(int_member(a, o, "stored_shares", &stored));
+    TRY(init_refuse(a, o, !recovery, recovery ? seal_type(c->seal) : "shamir"));
+    TRY(init_params_read(a, o, recovery, &p));
+    TRY(init_check_pgp(a, o, &p));
     refresh(c, a);
     if (core_state(c) != CORE_UNINITIALISED)
         return error_new(a, ERR_BAD_REQUEST, "Vault is already initialized");
-    TRY(seal_config_check(a, shares, threshold));
-    TRY(core_initialise(c, a, (unsigned)shares, (unsigned)threshold, &body));
+    TRY(seal_config_check(a, p.shares, p.threshold));
+    TRY(core_initialise(c, a, (unsigned)p.shares, (unsigned)p.threshold, &body));
     answer(call, 200, body);
     return NULL;
 }

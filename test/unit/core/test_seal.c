@@ -66,8 +66,8 @@ static void config_stored(void **state)
         {"[]", "core/seal-config: invalid seal configuration: shares must be at least one"},
         {"{\"type\":\"shamir\",\"secret_shares\":5}",
          "core/seal-config: invalid seal configuration: threshold must be at least one"},
-        {"{\"type\":\"awskms\",\"secret_shares\":1,\"secret_threshold\":1}",
-         "the store is sealed with \"awskms\", which this configuration does not name"},
+        {"{\"type\":\"a-type-of-more-than-thirty-one-letters\",\"secret_shares\":1,\"secret_threshold\":1}",
+         "core/seal-config: the type is too long"},
     };
     struct arena *a = arena_new(0);
     struct storage *s = harness_storage_open(a, "inmem", (char[32]){0});
@@ -100,6 +100,19 @@ static void config_stored(void **state)
         assert_error(e, ERR_INTERNAL, bad[i].error);
         assert_false(exists);
     }
+    put(s, "core/seal-config", seal_config_text_of(a, "awskms", 1, 1, 1));
+    assert_ok(seal_config_load(s, a, &c, &exists)); /* the shares are those of the recovery key */
+    assert_string_equal(c.type, "awskms");
+    assert_true(seal_config_is_auto(&c));
+    assert_int_equal(c.shares, 0);
+    put(s, "core/recovery-config", seal_config_text_of(a, "shamir", 3, 2, 0));
+    assert_ok(seal_config_load(s, a, &c, &exists));
+    assert_string_equal(c.type, "awskms");
+    assert_int_equal(c.shares, 3);
+    assert_int_equal(c.threshold, 2);
+    put_text(s, "core/recovery-config", "{}");
+    assert_error(seal_config_load(s, a, &c, &exists), ERR_INTERNAL,
+                 "core/recovery-config: invalid seal configuration: shares must be at least one");
     put(s, "core/seal-config", (bytes){0});
     assert_error(seal_config_load(s, a, &c, &exists), ERR_INTERNAL,
                  "the store has a keyring but no core/seal-config");

@@ -1,0 +1,458 @@
+#include "core/autoseal.h"
+
+#include "base/log.h"
+#include "core/active_private.h"
+#include "seal/blob.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { RETRY_S = 5, QUEUE_MAX = 64, REWRAPPED_COUNT = 2 };
+
+static const char stored_keys_path[] = "core/hsm/barrier-unseal-keys",
+                  recovery_key_path[] = "core/recovery-key";
+
+struct autoseal {
+    struct core *core;
+    struct pool *pool;
+    struct loop_timer retry, health;
+    bool trying;         /* a try is under way or its timer is set */
+    uint64_t generation; /* of tries: an answer to an older one is not used */
+    bool unhealthy;
+    int64_t healthy_ns; /* the last success, monotonic */
+};
+
+/* One question to the service. Made by the control thread, run on the pool's, answered to the control
+ * thread. */
+struct question {
+    struct job job;
+    struct post post;
+    struct autoseal *owner;
+    struct seal *seal;
+    struct arena *arena; /* its own: error and blobs */
+    void (*ask)(struct question *q);
+    void (*answered)(struct question *q);
+    uint64_t generation;
+    struct error *error;
+    struct secret *clear;
+    bytes blobs[REWRAPPED_COUNT], rewrapped[REWRAPPED_COUNT];
+};
+
+static void question_free(struct question *q)
+{
+    secret_free(q->clear);
+    arena_free(q->arena);
+}
+
+static void question_answered(struct loop *l, struct post *p)
+{
+    struct question *q = CONTAINER_OF(p, struct question, post);
+
+    (void)l;
+    q->answered(q);
+}
+
+static void question_ask(struct job *j)
+{
+    struct question *q = CONTAINER_OF(j, struct question, job);
+
+    q->ask(q);
+    wipe_stack(); /* keys went through */
+    loop_post(q->owner->core->control, &q->post);
+}
+
+static struct question *question_new(struct autoseal *s, void (*ask)(struct question *q),
+                                     void (*answered)(struct question *q))
+{
+    struct arena *a = arena_new(0);
+    struct question *q = ARENA_NEW(a, struct question);
+
+    *q = (struct question){.owner = s, .arena = a, .ask = ask, .answered = answered, .seal = s->core->seal};
+    q->job.fn = question_ask;
+    q->post.fn = question_answered;
+    return q;
+}
+
+static void question_send(struct question *q)
+{
+    if (pool_submit(q->owner->pool, &q->job))
+        return;
+    q->error = error_new(q->arena, ERR_BUSY, "too much waits for the key service");
+    loop_post(q->owner->core->control, &q->post);
+}
+
+/* ---- questions that are waited for ---- */
+
+struct waited {
+    struct job job;
+    struct seal *seal;
+    struct arena *arena;
+    bool encrypts;
+    bytes in, *ret_blob;
+    struct secret **ret_clear;
+    struct error *error;
+    struct mutex mutex;
+    struct cond cond;
+    bool done; /* lock: mutex */
+};
+
+static void waited_run(struct job *j)
+{
+    struct waited *w = CONTAINER_OF(j, struct waited, job);
+
+    w->error = w->encrypts ? seal_encrypt(w->seal, w->arena, w->in, w->ret_blob)
+                           : seal_decrypt(w->seal, w->arena, w->in, w->ret_clear);
+    wipe_stack();
+    mutex_lock(&w->mutex);
+    w->done = true;
+    cond_signal(&w->cond);
+    mutex_unlock(&w->mutex);
+}
+
+static struct error *wait_for(struct autoseal *s, struct waited *w)
+{
+    w->job.fn = waited_run;
+    mutex_init(&w->mutex);
+    cond_init(&w->cond);
+    if (pool_submit(s->pool, &w->job)) {
+        mutex_lock(&w->mutex);
+        while (!w->done)
+            cond_wait(&w->cond, &w->mutex);
+        mutex_unlock(&w->mutex);
+    } else {
+        w->error = error_new(w->arena, ERR_BUSY, "too much waits for the key service");
+    }
+    cond_done(&w->cond);
+    mutex_done(&w->mutex);
+    return w->error;
+}
+
+struct error *autoseal_encrypt(struct autoseal *s, struct seal *with, struct arena *a, bytes clear,
+                               bytes *ret_blob)
+{
+    return wait_for(
+        s, &(struct waited){.seal = with, .arena = a, .encrypts = true, .in = clear, .ret_blob = ret_blob});
+}
+
+struct error *autoseal_decrypt(struct autoseal *s, struct seal *with, struct arena *a, bytes blob,
+                               struct secret **ret_clear)
+{
+    return wait_for(s, &(struct waited){.seal = with, .arena = a, .in = blob, .ret_clear = ret_clear});
+}
+
+static struct error *stored_keys_error(struct arena *a, const struct error *e)
+{
+    return error_new(a, e->kind, "unable to retrieve stored keys: failed to decrypt keys from storage: %.*s",
+                     PSTR(e->text));
+}
+
+struct error *autoseal_root_key(struct autoseal *s, struct arena *a, struct secret **ret)
+{
+    struct secret *clear = NULL;
+    bytes blob;
+
+    TRY(storage_get(s->core->config.storage, a, str_from_cstr(stored_keys_path), &blob));
+    if (!blob.p)
+        return error_new(a, ERR_INTERNAL, "stored unseal keys are supported, but none were found");
+    struct error *e = autoseal_decrypt(s, s->core->stored_seal, a, blob, &clear);
+
+    if (e)
+        return stored_keys_error(a, e);
+    e = stored_keys_root(a, secret_reveal(clear), ret);
+    secret_free(clear);
+    return e;
+}
+
+struct error *autoseal_check_recovery(struct autoseal *s, struct arena *a, bytes key)
+{
+    struct secret *clear = NULL;
+    bytes blob;
+
+    TRY(storage_get(s->core->config.storage, a, str_from_cstr(recovery_key_path), &blob));
+    if (!blob.p)
+        return error_new(a, ERR_INTERNAL, "no recovery key found");
+    struct error *e = autoseal_decrypt(s, s->core->stored_seal, a, blob, &clear);
+
+    if (e)
+        return error_new(a, e->kind, "failed to decrypt encrypted stored keys: %.*s", PSTR(e->text));
+    bool same = secret_equal(secret_reveal(clear), key);
+
+    secret_free(clear);
+    return same ? NULL
+                : error_new(a, ERR_BAD_REQUEST,
+                            "invalid key: failed to verify recovery key: recovery key does not match "
+                            "submitted values");
+}
+
+/* ---- unsealing ---- */
+
+static void try_failed(struct autoseal *s, str why)
+{
+    log_warn("core", "failed to unseal core", F_STR("error", why), F_CSTR("seal", seal_type(s->core->seal)));
+    loop_timer_set(s->core->control, &s->retry, RETRY_S * NS_PER_S);
+}
+
+static struct error *open_clear(struct core *c, struct arena *a, bytes clear)
+{
+    struct secret *root = NULL;
+
+    TRY(stored_keys_root(a, clear, &root));
+    struct error *e = core_unseal_root(c, a, secret_reveal(root));
+
+    secret_free(root);
+    if (!e)
+        log_info("core", "unsealed with stored key");
+    return e;
+}
+
+static void try_ask(struct question *q)
+{
+    q->error = seal_decrypt(q->seal, q->arena, q->blobs[0], &q->clear);
+    if (q->error)
+        q->error = error_new(q->arena, ERR_INTERNAL,
+                             "fetching stored unseal keys failed: failed to decrypt keys from storage: %.*s",
+                             PSTR(q->error->text));
+}
+
+static void try_answered(struct question *q)
+{
+    struct autoseal *s = q->owner;
+
+    if (s->trying && q->generation == s->generation && core_state(s->core) == CORE_SEALED) {
+        if (!q->error)
+            q->error = open_clear(s->core, q->arena, secret_reveal(q->clear));
+        if (q->error)
+            try_failed(s, q->error->text);
+        else
+            s->trying = false;
+    }
+    wipe_stack();
+    question_free(q);
+}
+
+/* Another node may have initialised the store meanwhile. */
+static struct error *stored_keys(struct core *c, struct arena *a, bytes *ret)
+{
+    TRY(core_refresh_seal_config(c, a));
+    if (core_state(c) == CORE_UNINITIALISED)
+        return error_new(a, ERR_INTERNAL, "stored unseal keys are supported, but none were found");
+    TRY(core_need_seal_config(c, a));
+    TRY(storage_get(c->config.storage, a, str_from_cstr(stored_keys_path), ret));
+    return ret->p ? NULL
+                  : error_new(a, ERR_INTERNAL, "stored unseal keys are supported, but none were found");
+}
+
+static void retry(struct loop *l, struct loop_timer *t)
+{
+    struct autoseal *s = CONTAINER_OF(t, struct autoseal, retry);
+
+    (void)l;
+    if (core_state(s->core) > CORE_SEALED) {
+        log_warn("core", "attempted unseal with stored keys, but vault is already unsealed");
+        s->trying = false;
+        return;
+    }
+    log_info("core", "stored unseal keys supported, attempting fetch");
+    struct question *q = question_new(s, try_ask, try_answered);
+    struct error *e = stored_keys(s->core, q->arena, &q->blobs[0]);
+
+    q->generation = ++s->generation;
+    if (e) {
+        try_failed(s, e->text);
+        question_free(q);
+    } else {
+        question_send(q);
+    }
+}
+
+void autoseal_begin(struct autoseal *s)
+{
+    s->trying = true;
+    loop_timer_set(s->core->control, &s->retry, 0);
+}
+
+struct error *autoseal_try(struct autoseal *s, struct arena *a)
+{
+    struct secret *root = NULL;
+
+    log_info("core", "stored unseal keys supported, attempting fetch");
+    struct error *e = autoseal_root_key(s, a, &root);
+
+    if (!e)
+        e = core_unseal_root(s->core, a, secret_reveal(root));
+    secret_free(root);
+    if (e)
+        log_warn("core", "failed to unseal core", F_STR("error", e->text));
+    else
+        log_info("core", "unsealed with stored key");
+    return e;
+}
+
+void autoseal_stop(struct autoseal *s)
+{
+    if (!s)
+        return;
+    s->trying = false;
+    s->generation++;
+    loop_timer_clear(s->core->control, &s->retry);
+}
+
+/* ---- new keys of the service ---- */
+
+static void rewrap_ask(struct question *q)
+{
+    struct arena *a = q->arena;
+    bytes unused;
+
+    q->error = seal_encrypt(q->seal, a, bytes_from_str(STR("a")), &unused); /* tells the key in use */
+    for (size_t i = 0; !q->error && i < REWRAPPED_COUNT; i++) {
+        struct seal_blob b;
+        struct secret *clear = NULL;
+
+        if (!q->blobs[i].p || !seal_blob_parse(q->blobs[i], &b) || str_eq(b.key_id, seal_key_id(q->seal)))
+            continue;
+        q->error = seal_decrypt(q->seal, a, q->blobs[i], &clear);
+        if (!q->error)
+            q->error = seal_encrypt(q->seal, a, secret_reveal(clear), &q->rewrapped[i]);
+        secret_free(clear);
+    }
+}
+
+static struct error *rewrap_write(struct request *rq, struct response *rs)
+{
+    static const char *const paths[REWRAPPED_COUNT] = {recovery_key_path, stored_keys_path};
+    static const char *const words[REWRAPPED_COUNT] = {"upgrading recovery key", "upgrading stored keys"};
+    struct question *q = rq->internal_arg;
+
+    (void)rs;
+    TRY(txn_exclusive(rq->txn));
+    for (size_t i = 0; i < REWRAPPED_COUNT; i++) {
+        bytes now;
+
+        if (!q->rewrapped[i].p)
+            continue;
+        /* it runs alone, once after a new key: reading past the cache holds nobody up; a rekey may have been
+         * faster */
+        TRY(storage_get(rq->core->config.storage, rq->arena, str_from_cstr(paths[i]), &now));
+        if (!str_eq(str_from_bytes(now), str_from_bytes(q->blobs[i])))
+            continue;
+        log_info("core", words[i]);
+        TRY(txn_put_raw(rq->txn, str_from_cstr(paths[i]), q->rewrapped[i]));
+    }
+    return NULL;
+}
+
+static void rewrap_done(const struct error *e, void *arg)
+{
+    if (e)
+        log_warn("core", "post-unseal upgrade seal keys failed", F_STR("error", e->text));
+    question_free(arg);
+}
+
+static void rewrap_answered(struct question *q)
+{
+    struct active *a = atomic_load(&q->owner->core->active);
+    bool due = q->rewrapped[0].p || q->rewrapped[1].p;
+
+    if (q->error)
+        log_warn("core", "post-unseal upgrade seal keys failed", F_STR("error", q->error->text));
+    else if (due && a && a->generation == q->generation && internal_submit(a, rewrap_write, q, rewrap_done))
+        return;
+    question_free(q);
+}
+
+/* ---- health ---- */
+
+static void health_ask(struct question *q)
+{
+    q->error = seal_test(q->seal, q->arena);
+}
+
+static void health_answered(struct question *q)
+{
+    struct autoseal *s = q->owner;
+    struct active *a = atomic_load(&s->core->active);
+    struct seal_health h = seal_health(q->seal);
+    int64_t now_ns = clock_mono_ns(s->core->config.clock);
+
+    if (a && a->generation == q->generation) {
+        if (q->error) {
+            log_line(LOG_WARN, "core", arena_cstr(q->arena, q->error->text),
+                     &F_STR("error", q->error->cause ? q->error->cause->text : q->error->text), 1);
+        } else {
+            log_debug("core", "seal health test passed");
+            if (s->unhealthy)
+                log_info("core", "seal backend is now healthy again",
+                         F_STR("downtime", duration_format(q->arena, now_ns - s->healthy_ns)));
+            s->healthy_ns = now_ns;
+        }
+        s->unhealthy = q->error != NULL;
+        loop_timer_set(s->core->control, &s->health, s->unhealthy ? h.unhealthy_interval_ns : h.interval_ns);
+    }
+    question_free(q);
+}
+
+static void health_tick(struct loop *l, struct loop_timer *t)
+{
+    struct autoseal *s = CONTAINER_OF(t, struct autoseal, health);
+    struct question *q = question_new(s, health_ask, health_answered);
+
+    (void)l;
+    q->generation = atomic_load(&s->core->generation);
+    question_send(q);
+}
+
+void autoseal_active(struct autoseal *s)
+{
+    struct core *c = s->core;
+
+    if (!c->seal || c->stored_seal != c->seal)
+        return;
+    struct question *q = question_new(s, rewrap_ask, rewrap_answered);
+    struct error *e =
+        storage_get(c->config.storage, q->arena, str_from_cstr(recovery_key_path), &q->blobs[0]);
+
+    if (!e)
+        e = storage_get(c->config.storage, q->arena, str_from_cstr(stored_keys_path), &q->blobs[1]);
+    q->generation = atomic_load(&c->generation);
+    if (e) {
+        log_warn("core", "post-unseal upgrade seal keys failed", F_STR("error", e->text));
+        question_free(q);
+    } else {
+        question_send(q);
+    }
+    s->unhealthy = false;
+    s->healthy_ns = clock_mono_ns(c->config.clock);
+    if (!seal_health(c->seal).disabled)
+        loop_timer_set(c->control, &s->health, seal_health(c->seal).interval_ns);
+}
+
+void autoseal_inactive(struct autoseal *s)
+{
+    if (s)
+        loop_timer_clear(s->core->control, &s->health);
+}
+
+/* ---- */
+
+struct autoseal *autoseal_new(struct core *c)
+{
+    struct autoseal *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        die("out of memory");
+    *s = (struct autoseal){.core = c, .retry.fn = retry, .health.fn = health_tick};
+    s->pool = pool_new("seal", 1, QUEUE_MAX);
+    return s;
+}
+
+void autoseal_end(struct autoseal *s)
+{
+    if (s)
+        pool_free(TAKE(s->pool));
+}
+
+void autoseal_free(struct autoseal *s)
+{
+    free(s);
+}

@@ -1,0 +1,151 @@
+"""Key services: a server that unseals by itself, from init over restarts to the day its service is gone."""
+import base64
+import os
+import stat
+import subprocess
+import time
+
+import lab as lab_module
+
+STATIC = 'seal "static" {\n  current_key = "%s"\n  current_key_id = "%s"\n%s}\n'
+KEYS = {name: os.urandom(32).hex() for name in ("one", "two")}
+KEY_PROGRAM = """#!/bin/sh
+# XORs with a byte, which is enough to see that it was asked
+[ -e "$0.away" ] && { echo "the token is away" >&2; exit 3; }
+echo "$1 $COFFER_SEAL_KEY_ID" >> "$0.calls"
+exec %s -c 'import sys; sys.stdout.buffer.write(bytes(b ^ 0x5a for b in sys.stdin.buffer.read()))'
+"""
+
+
+def static(name="one", old=None):
+    previous = '  previous_key = "%s"\n  previous_key_id = "%s"\n' % (KEYS[old], old) if old else ""
+    return STATIC % (KEYS[name], name, previous)
+
+
+def wait_until(fn, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not (got := fn()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+    return got
+
+
+def sealed(server):
+    return server.call("GET", "sys/seal-status", token=None).body["sealed"]
+
+
+def set_config(server, text):
+    """Everything below the marker line is the seals'."""
+    head = server.config.read_text().split("# seals\n")[0]
+    server.config.write_text(head + "# seals\n" + text)
+
+
+def key_program(folder):
+    import sys
+    program = folder / "keys"
+    program.write_text(KEY_PROGRAM % sys.executable)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return program
+
+
+def init(server, shares=3, threshold=2):
+    made = server.call("PUT", "sys/init", {"recovery_shares": shares, "recovery_threshold": threshold}, token=None)
+    assert made.status == 200, made
+    assert made.body["keys"] == [] and made.body["keys_base64"] == []
+    assert len(made.body["recovery_keys"]) == len(made.body["recovery_keys_base64"]) == shares
+    server.root, server.keys = made.body["root_token"], made.body["recovery_keys_base64"]
+    server.active()
+    return made.body
+
+
+def test_from_init_to_restart(lab):
+    server = lab.server(config="# seals\n" + static())
+    status = server.call("GET", "sys/seal-status", token=None).body
+    assert (status["type"], status["initialized"], status["recovery_seal"], status["t"], status["n"]) == ("static", False, True, 0, 0)
+    wait_until(lambda: "failed to unseal core: error=\"stored unseal keys are supported, but none were found\"" in server.tail())
+    assert server.call("GET", "sys/health", token=None).status == 501
+    refused = server.call("PUT", "sys/init", {"secret_shares": 3, "secret_threshold": 2}, token=None)
+    assert refused.status == 400
+    assert refused.body["errors"] == ["parameters secret_shares,secret_threshold not applicable to seal type static"]
+    init(server)
+    status = server.call("GET", "sys/seal-status", token=None).body
+    assert (status["type"], status["sealed"], status["t"], status["n"], status["recovery_seal"], status["migration"]) == \
+        ("shamir", False, 2, 3, True, False)
+    server.ok("POST", "sys/mounts/kv", {"type": "kv"})
+    server.ok("POST", "kv/a", {"v": "1"})
+    server.stop()
+    server.start()
+    server.active()
+    assert server.ok("GET", "kv/a").data == {"v": "1"}
+    assert "core: unsealed with stored key" in server.tail()
+
+
+def test_sealed_on_purpose_it_stays_so(lab):
+    server = lab.server(config="# seals\n" + static())
+    init(server)
+    server.ok("PUT", "sys/seal")
+    time.sleep(6)
+    assert sealed(server)
+    wrong = base64.b64encode(os.urandom(33)).decode()
+    assert server.call("PUT", "sys/unseal", {"key": server.keys[0]}, token=None).body["progress"] == 1
+    bad = server.call("PUT", "sys/unseal", {"key": wrong}, token=None)
+    assert bad.status == 400 and bad.body["errors"] == \
+        ["invalid key: failed to verify recovery key: recovery key does not match submitted values"]
+    assert server.call("GET", "sys/seal-status", token=None).body["progress"] == 0
+    for key in server.keys[:2]:
+        last = server.call("PUT", "sys/unseal", {"key": key}, token=None)
+    assert last.status == 200 and last.body["sealed"] is False
+    server.active()
+
+
+def test_a_new_key_takes_over(lab):
+    server = lab.server(storage="file", config="# seals\n" + static())
+    init(server)
+    server.stop()
+    set_config(server, static("two", old="one"))
+    server.start()
+    server.active()
+    wait_until(lambda: "upgrading stored keys" in server.tail() and "upgrading recovery key" in server.tail())
+    server.stop()
+    set_config(server, static("two"))
+    server.start()
+    server.active()
+    for key in server.keys[:2]:
+        server.call("PUT", "sys/unseal", {"key": key}, token=None)
+    server.stop()
+    set_config(server, static("one"))
+    server.start()
+    wait_until(lambda: "unknown key id for data: `two`" in server.tail())
+    assert sealed(server) and server.call("GET", "sys/health", token=None).status == 503
+
+
+def test_wrong_configurations_end_it(lab):
+    for text, error in (
+            ('seal "nonsense" {}', 'Error parsing Seal configuration: Unknown KMS type "nonsense"'),
+            ('seal "pkcs11" {}', "Error parsing Seal configuration: KMS type 'pkcs11' requires the Vault Enterprise HSM binary"),
+            ('seal "static" { current_key_id = "a" }', "Error parsing Seal configuration: static: current_key is required"),
+            ('seal "static" { current_key = "aa" current_key_id = "a" }', "current_key must be 32 bytes"),
+            ('seal "shamir" { disabled = "true" }', "Shamir seals cannot be set disabled"),
+            ('seal "exec" { command = "relative" }', "begins with an absolute path")):
+        server = lab.server("s%d" % abs(hash(text)), start=False, config=text)
+        out = subprocess.run([server.binary, "server", "-config=%s" % server.config], capture_output=True, text=True, timeout=20,
+                             env=lab_module.clean_env(), check=False)
+        assert out.returncode == 1 and error in out.stdout + out.stderr, (text, out)
+
+
+def test_a_program_is_asked(lab):
+    program = key_program(lab.folder)
+    server = lab.server(config='# seals\nseal "exec" {\n  command = ["%s"]\n  key_id = "k1"\n}\n' % program)
+    init(server)
+    calls = (program.parent / "keys.calls").read_text().split("\n")
+    assert "encrypt k1" in calls and "decrypt k1" in calls
+    server.stop()
+    away = program.parent / "keys.away"
+    away.touch()
+    server.start()
+    wait_until(lambda: "exec: decrypt: the program ended with status 3: the token is away" in server.tail())
+    assert sealed(server) and server.call("GET", "sys/health", token=None).status == 503
+    away.unlink()
+    server.active()
+    out = server.cli("status", token=None)
+    assert out.returncode == 0 and "Recovery Seal Type" in out.stdout and "Total Recovery Shares    3" in out.stdout, out.stdout
