@@ -95,7 +95,8 @@ def measure_storm(folder):
 
 def points(series, last_s, top):
     """An SVG polyline's points: time to the right, value up."""
-    return " ".join("%.1f,%.1f" % (MARGIN + at / last_s * (WIDTH - 2 * MARGIN), HEIGHT - MARGIN - v / top * (HEIGHT - 2 * MARGIN)) for at, v in series)
+    wide, high = WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN
+    return " ".join("%.1f,%.1f" % (MARGIN + at / last_s * wide, HEIGHT - MARGIN - v / top * high) for at, v in series)
 
 
 def picture(left, samples):
