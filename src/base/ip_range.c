@@ -87,3 +87,10 @@ bool ip_text_is_in(str range, str address)
     struct ip_address ip;
     return ip_range_parse(range, &r) && ip_parse(address, &ip) && range_has(&r, &ip);
 }
+
+bool ip_text_is_within(str range, str outer)
+{
+    struct ip_range r, o;
+    return ip_range_parse(range, &r) && ip_range_parse(outer, &o) && r.bits >= o.bits &&
+           range_has(&o, &r.first);
+}

@@ -20,4 +20,6 @@ size_t ip_format(const struct ip_address *ip, char out[IP_TEXT_MAX]); /* its len
 bool ip_range_parse(str text, struct ip_range *ret) MUST_USE;         /* a single address is a range of one */
 bool ip_is_in(const struct ip_address *ip, const struct ip_range *ranges, size_t n);
 bool ip_text_is_in(str range, str address); /* false also when either text is no address or range */
+/* Every address of `range` is in `outer`; false also when either text is no address or range. */
+bool ip_text_is_within(str range, str outer);
 struct ip_address ip_from_v4(const uint8_t p[4]);

@@ -69,7 +69,8 @@ struct active {
     struct identity *identity;
     struct lockout *lockout;
     struct volatile_store *volatiles;
-    struct storage_lock *lock; /* HA; NULL without */
+    struct loop_timer sweep_timer; /* control thread; lease/sweep.h */
+    struct storage_lock *lock;     /* HA; NULL without */
     struct storage_fence fence;
     str cluster_name, cluster_id;
     struct arena *arena; /* process-like memory of this active */

@@ -2,6 +2,7 @@
 #include "core/autoseal.h"
 #include "core/identity/identity.h"
 #include "core/lane.h"
+#include "core/lease/sweep.h"
 #include "core/login/lockout.h"
 #include "core/rotation.h"
 #include "core/sys/sys.h"
@@ -205,6 +206,7 @@ void active_destroy(struct active *a)
     rotation_free(a->rotation);
     identity_free(a->identity);
     lockout_stop(a->lockout);
+    sweep_mounts_stop(a);
     lockout_free(a->lockout);
     volatile_free(a->volatiles);
     token_state_free(a->tokens);
@@ -388,6 +390,7 @@ struct error *core_activate(struct core *c, struct arena *err, struct storage_lo
     identity_start(a);
     rotation_start(a->rotation);
     lockout_start(a);
+    sweep_mounts_start(a);
     core_set_state(c, CORE_ACTIVE);
     autoseal_active(c->autoseal);
     malloc_trim(0); /* what opening needed is not needed again */

@@ -106,6 +106,17 @@ struct route {
     const char *about; /* longer text for path-help */
 };
 
+/* A folder of a view whose entries are looked at in the background. What is wrong is removed, each by a
+ * request of its own in the lane. rq->view is the view; the request has no more than that. */
+struct sweep_folder {
+    enum core_space space; /* of the core's own sweeps; a mount's: 0 */
+    str folder;            /* ends in '/'; empty: ends a table, which lives as long as the program */
+    /* Is the entry wrong? path: relative to the view. */
+    struct error *(*judge)(struct request *rq, str path, bool *ret_wrong);
+    /* One step of removing it, after it was judged wrong again. */
+    struct error *(*fix)(struct request *rq, str path, bool *ret_done);
+};
+
 enum engine_kind {
     ENGINE_SECRETS,
     ENGINE_AUTH,
@@ -140,6 +151,10 @@ struct engine {
     /* auth methods, with the mount's view: whose login it claims to be, before any proof (for the lockout) */
     struct error *(*login_alias)(struct request *rq, str *ret_name);
     struct error *(*renew)(struct request *rq, struct renewal *r);
+    /* methods with roles: whose role a login asks for, before any proof; empty: none. For quotas. */
+    struct error *(*login_role)(struct request *rq, str *ret_name);
+    /* What is over or broken in the mount's view is removed, now and then and by request_sweep(). */
+    const struct sweep_folder *sweep;
     /* secrets engines, with the mount's view: a lease the engine gave out (response.secret_lease) is to be
      * renewed, or ends. Renewing may set its times. Ending is idempotent, is tried again when it fails, and
      * writes at most LEASE_HOOK_ENTRIES entries; without a hook there is nothing to undo. */
@@ -287,6 +302,9 @@ struct error *response_again(struct response *rs);
  * text\n\n". */
 #define fail(rq, kind, ...) error_new((rq)->arena, (kind), __VA_ARGS__)
 struct error *fail_wrapped(struct request *rq, enum err_kind kind, const char *fmt, ...) PRINTF(3, 4) COLD;
+/* Once the request has committed, the engine's `sweep` goes over the mount; the log says how much was
+ * removed. */
+void request_sweep(struct request *rq);
 /* ROUTE_* of the request's route and operation; 0: no route. */
 unsigned request_route_flags(const struct request *rq);
 /* 404 with an empty list of errors. */

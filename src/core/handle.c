@@ -167,6 +167,8 @@ static struct error *dispatch(struct call_state *cs)
 
     if (!fn && rq->op == OP_CREATE)
         fn = rq->route->ops[OP_UPDATE].fn;
+    if (!fn && (rq->route->flags & ROUTE_LOGIN))
+        TRY(login_unsupported(rq));
     if (!fn)
         return fail_wrapped(rq, ERR_UNSUPPORTED, "unsupported operation");
     TRY(fields_parse(rq));

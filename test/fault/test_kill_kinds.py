@@ -147,6 +147,38 @@ class Wrapped(Writer):
             del self.ledger[thing]
 
 
+class Logins(Writer):
+    """AppRole logins. The thing is (role, a secret id); the state how often it may still be used: a spent use never comes back."""
+
+    USES = 4
+
+    def step(self):
+        role = "w%d" % self.number
+        if not self.is_full():
+            made = self.ask("POST", "auth/approle/role/%s/secret-id" % role, {"num_uses": self.USES})
+            self.ledger[role, made.data["secret_id"]] = self.USES
+            self.acknowledged += 1
+            return
+        thing = self.random.choice(self.living())
+        left = self.ledger[thing] - 1
+        self.change(thing, left or GONE, "POST", "auth/approle/login", {"role_id": role, "secret_id": thing[1]})
+
+    @staticmethod
+    def look(client, thing):
+        answer = client.call("POST", "auth/approle/role/%s/secret-id/lookup" % thing[0], {"secret_id": thing[1]})
+        assert answer.status in (200, 204), answer
+        return answer.data["secret_id_num_uses"] if answer.status == 200 else GONE
+
+    def close_round(self, client):
+        """Some are used up: as often as they say, and not once more."""
+        for thing in self.living()[::3]:
+            login = {"role_id": thing[0], "secret_id": thing[1]}
+            for _ in range(self.ledger[thing]):
+                assert client.call("POST", "auth/approle/login", login).status == 200
+            assert client.call("POST", "auth/approle/login", login).status == 400
+            del self.ledger[thing]
+
+
 class Versions(Writer):
     """kv version 2: written with check-and-set, deleted, destroyed, removed whole. The state is (version, value or None)."""
 
@@ -181,7 +213,7 @@ class Versions(Writer):
         return about["current_version"], answer.data["data"] and answer.data["data"]["v"]
 
 
-KINDS = [Tokens, Leases, Wrapped, Versions]
+KINDS = [Tokens, Leases, Wrapped, Logins, Versions]
 
 
 def is_alive(client, token):
@@ -209,9 +241,11 @@ def test_acknowledged_changes_survive(lab, storage):
     chance = random.Random(seed)
     server = lab.server(storage=storage).init()
     server.ok("POST", "sys/mounts/two", {"type": "kv", "options": {"version": "2"}})
+    server.ok("POST", "sys/auth/approle", {"type": "approle"})
     kinds = [kind for kind in KINDS for _ in range(OF_EACH)]
     for number in range(len(kinds)):
         server.ok("POST", "auth/token/roles/w%d" % number, {"orphan": True})
+        server.ok("POST", "auth/approle/role/w%d" % number, {"role_id": "w%d" % number, "token_ttl": "1h"})
     ledgers, total = [{} for _ in kinds], {kind.__name__: 0 for kind in KINDS}
     for _ in range(KILLS):
         writers = [kind(server, n, ledgers[n], chance.random()) for n, kind in enumerate(kinds)]

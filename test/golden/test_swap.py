@@ -1,6 +1,9 @@
 """swap: stores that the real servers wrote are opened, read and written; what we wrote is read by an independent reader."""
+import hashlib
+import hmac
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -14,7 +17,6 @@ STORES = os.path.join(HERE, "stores")
 # The reads of the large store that this program does not answer, by how their titles begin; it must answer all others.
 BEYOND = {
     "transit ": "no transit engine", "pki ": "no pki engine", "ssh ": "no ssh engine", "totp ": "no totp engine",
-    "approle ": "no approle method",
     "quota": "no quotas", "entity": "no identity API", "alias": "no identity API", "group": "no identity API", "external group": "no identity API",
 }
 ANSWERED = ("entity policies at login",)  # although it begins so
@@ -67,6 +69,13 @@ def test_vault_store_answers(lab):
     assert good & beyond == set(), "listed as beyond reach, but answered"
 
 
+def test_counted_secret_ids_of_the_other_store(lab):
+    server = open_store(lab, "vault-1.14.7-engines")
+    _, text = tool("check", "-v", "--unseal", os.path.join(STORES, "vault-1.14.7-engines.json"), server.addr)
+    good = {line[5:] for line in text.splitlines() if line.startswith("ok ")}
+    assert {"approle with counted secret id", "approle login uses one", "approle one less"} <= good, text
+
+
 @pytest.mark.parametrize("name", ["minimal", "vault-1.14.7-file"])
 def test_what_we_write_is_read_by_others(lab, name):
     server = open_store(lab, name).unseal()
@@ -84,6 +93,33 @@ def test_what_we_write_is_read_by_others(lab, name):
     assert "ours/" in verified(server, "mounts")
 
 
+def check_approle(server, mounts, secret):
+    """Every entry of the method under the names that docs/formats/approle.md gives, with the members that the peer's entries have."""
+    view = re.search(r"^auth +approle/.* (auth/[0-9a-f-]+/)", mounts, re.M)[1]
+
+    def entry(path):
+        return json.loads(verified(server, "get", view + path).split("\n", 1)[1])
+
+    def hmac_of(text):
+        return hmac.new(role["hmac_key"].encode(), text.encode(), "sha256").hexdigest()
+
+    def salted(text):
+        return hashlib.sha256((salt + text).encode()).hexdigest()
+
+    role, salt = entry("role/app"), verified(server, "get", view + "salt").split("\n")[1]
+    assert set(role) == {
+        "bind_secret_id", "bound_cidr_list_list", "hmac_key", "lower_case_role_name", "period", "policies", "role_id", "secret_id_bound_cidrs",
+        "secret_id_num_uses", "secret_id_prefix", "secret_id_ttl", "token_bound_cidrs", "token_explicit_max_ttl", "token_max_ttl",
+        "token_no_default_policy", "token_num_uses", "token_period", "token_policies", "token_ttl", "token_type"}, role
+    assert entry("role_id/" + salted("the-app")) == {"name": "app"}
+    assert entry("accessor/" + salted(secret["secret_id_accessor"])) == {"secret_id_hmac": hmac_of(secret["secret_id"])}
+    stored = entry("secret_id/%s/%s" % (hmac_of("app"), hmac_of(secret["secret_id"])))
+    assert stored["secret_id_num_uses"] == 2 and stored["metadata"] == {"host": "onyx"}, stored
+    assert set(stored) == {"SecretIDNumUses", "cidr_list", "creation_time", "expiration_time", "last_updated_time", "metadata",
+                           "secret_id_accessor", "secret_id_num_uses", "secret_id_ttl", "token_cidr_list"}, stored
+    assert secret["secret_id"] not in verified(server, "dump", view)
+
+
 def test_a_store_of_ours_is_read_by_others(lab):
     server = lab.server(storage="file")
     server.init(shares=5, threshold=3)
@@ -91,6 +127,10 @@ def test_a_store_of_ours_is_read_by_others(lab):
     server.ok("POST", "kv/a", {"value": "first"})
     server.ok("PUT", "sys/audit/file", {"type": "file", "options": {"file_path": str(lab.folder / "audit.log")}})
     made = server.ok("POST", "auth/token/create", {"policies": ["default"], "ttl": "1h"}).body["auth"]
+    server.ok("POST", "sys/auth/approle", {"type": "approle"})
+    server.ok("POST", "auth/approle/role/App", {"token_policies": "default", "role_id": "the-app", "secret_id_num_uses": 3})
+    secret = server.ok("POST", "auth/approle/role/app/secret-id", {"metadata": "host=onyx"}).data
+    server.ok("POST", "auth/approle/login", {"role_id": "the-app", "secret_id": secret["secret_id"]}, token=None)
     server.ok("POST", "cubbyhole/mine", {"value": "kept"}, token=made["client_token"])
     server.restart()
     assert server.ok("GET", "cubbyhole/mine", token=made["client_token"]).data == {"value": "kept"}
@@ -100,6 +140,7 @@ def test_a_store_of_ours_is_read_by_others(lab):
         assert path in mounts, mounts
     assert made["accessor"] in verified(server, "accessor", made["accessor"])
     assert "default" in verified(server, "ls", "sys/policy/")
+    check_approle(server, mounts, secret)
 
 
 def test_wrong_and_damaged_shares_are_refused(lab):

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "core/active_private.h"
 #include "core/lease/lease_private.h"
 #include "core/lease/scan.h"
 
@@ -35,5 +36,5 @@ static void done(bool complete, void *arg)
 
 void lease_load_start(struct lease_manager *m)
 {
-    scan_start(m->active, SPACE_EXPIRE, STR("id/"), visit, done, m);
+    scan_start(m->active, active_space(m->active, SPACE_EXPIRE), STR("id/"), visit, done, m);
 }

@@ -58,5 +58,5 @@ void lease_tidy_start(struct active *a)
                                                   {SPACE_EXPIRE, {"token/", 6}, index_is_wrong, delete_index},
                                                   {0}};
 
-    sweep_start(a, "expiration", folders);
+    sweep_start(a, "expiration", folders, NULL);
 }

@@ -12,7 +12,7 @@ struct names { /* each ends in a NUL */
 
 struct scan {
     struct active *active;
-    enum core_space space;
+    struct space *space;
     scan_visit_fn *visit;
     void (*done)(bool complete, void *arg);
     void *arg;
@@ -61,7 +61,7 @@ static str names_last(const struct names *v)
 
 static struct error *list_folder(struct request *rq, struct scan *s)
 {
-    struct view v = txn_view(rq->txn, s->space);
+    struct view v = {rq->txn, s->space};
     str folder = names_last(&s->folders);
     str *names;
     size_t n;
@@ -157,7 +157,7 @@ static void scan_stepped(const struct error *e, void *arg)
     }
 }
 
-void scan_start(struct active *a, enum core_space space, str folder, scan_visit_fn *visit,
+void scan_start(struct active *a, struct space *space, str folder, scan_visit_fn *visit,
                 void (*done)(bool complete, void *arg), void *arg)
 {
     struct scan *s = calloc(1, sizeof(*s));

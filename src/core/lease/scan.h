@@ -1,4 +1,4 @@
-/* scan: visits every entry below a folder of a core view, in the background, a bounded number at a time on
+/* scan: visits every entry below a folder of a view, in the background, a bounded number at a time on
  * the storage pool.
  *
  * The names of one folder are held at once, folders one after the other. Entries written meanwhile may be
@@ -14,5 +14,5 @@ struct scan;
 typedef struct error *scan_visit_fn(struct request *rq, str path, void *arg);
 
 /* Starts; done(complete, arg) is called exactly once, perhaps before this returns. */
-void scan_start(struct active *a, enum core_space space, str folder, scan_visit_fn *visit,
+void scan_start(struct active *a, struct space *space, str folder, scan_visit_fn *visit,
                 void (*done)(bool complete, void *arg), void *arg);

@@ -1,18 +1,19 @@
 #include "core/lease/sweep.h"
 
 #include "base/log.h"
-#include "core/internal.h"
+#include "core/active_private.h"
 #include "core/lease/scan.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { FIXES_IN_FLIGHT_MAX = 1024 };
+enum { FIXES_IN_FLIGHT_MAX = 1024, SWEEP_MOUNTS_S = 60 * 60 };
 
 struct sweep { /* one run; ends when the scans and all fixes have ended */
     struct active *active;
     const char *log;
     const struct sweep_folder *folder;
+    struct space *mount; /* NULL: folders say their space */
     _Atomic(uint32_t) refs;
     _Atomic(uint32_t) in_flight;
     _Atomic(uint64_t) removed, left;
@@ -21,6 +22,7 @@ struct sweep { /* one run; ends when the scans and all fixes have ended */
 struct fix {
     struct sweep *sweep;
     const struct sweep_folder *folder;
+    struct space *space;
     size_t n;
     char path[];
 };
@@ -36,8 +38,10 @@ static void sweep_unref(struct sweep *s)
 static struct error *fix_entry(struct request *rq, struct response *rs)
 {
     const struct fix *f = rq->internal_arg;
+    struct view v = {rq->txn, f->space};
     bool wrong, done = true;
 
+    rq->view = &v;
     TRY(f->folder->judge(rq, (str){f->path, f->n}, &wrong));
     if (wrong)
         TRY(f->folder->fix(rq, (str){f->path, f->n}, &done));
@@ -57,11 +61,18 @@ static void fixed(const struct error *e, void *arg)
     sweep_unref(s);
 }
 
+static struct space *space_of(const struct sweep *s)
+{
+    return s->mount ? s->mount : active_space(s->active, s->folder->space);
+}
+
 static struct error *visit(struct request *rq, str path, void *arg)
 {
     struct sweep *s = arg;
+    struct view v = {rq->txn, space_of(s)};
     bool wrong;
 
+    rq->view = &v;
     TRY(s->folder->judge(rq, path, &wrong));
     if (!wrong)
         return NULL;
@@ -75,6 +86,7 @@ static struct error *visit(struct request *rq, str path, void *arg)
         die("out of memory");
     f->sweep = s;
     f->folder = s->folder;
+    f->space = space_of(s);
     f->n = path.n;
     memcpy(f->path, path.p, path.n);
     atomic_fetch_add(&s->in_flight, 1);
@@ -90,12 +102,12 @@ static void scanned(bool complete, void *arg)
 
     s->folder++;
     if (complete && s->folder->folder.n)
-        scan_start(s->active, s->folder->space, s->folder->folder, visit, scanned, s);
+        scan_start(s->active, space_of(s), s->folder->folder, visit, scanned, s);
     else
         sweep_unref(s);
 }
 
-void sweep_start(struct active *a, const char *log, const struct sweep_folder *folders)
+void sweep_start(struct active *a, const char *log, const struct sweep_folder *folders, struct space *mount)
 {
     struct sweep *s = calloc(1, sizeof(*s));
 
@@ -104,6 +116,58 @@ void sweep_start(struct active *a, const char *log, const struct sweep_folder *f
     s->active = a;
     s->log = log;
     s->folder = folders;
+    s->mount = mount;
     s->refs = 1;
-    scan_start(a, folders->space, folders->folder, visit, scanned, s);
+    scan_start(a, space_of(s), folders->folder, visit, scanned, s);
+}
+
+/* ---- mounts ---- */
+
+static void sweep_mount(const struct mount *m, struct active *a)
+{
+    sweep_start(a, m->engine->type, m->engine->sweep, m->space);
+}
+
+static void start_mount(struct active *a, void *space_arg)
+{
+    struct space *space = space_arg;
+    struct snapshot *s = snapshot_hold(a);
+
+    for (size_t i = 0; i < s->mounts->table.n; i++)
+        if (s->mounts->table.mounts[i].space == space)
+            sweep_mount(&s->mounts->table.mounts[i], a);
+    snapshot_drop(s);
+}
+
+void request_sweep(struct request *rq)
+{
+    txn_on_commit(rq->txn, start_mount, NULL, rq->mount->space);
+}
+
+static void tick(struct loop *l, struct loop_timer *t)
+{
+    struct active *a = CONTAINER_OF(t, struct active, sweep_timer);
+    struct snapshot *s = snapshot_hold(a);
+
+    (void)l;
+    for (size_t i = 0; i < s->mounts->table.n; i++) {
+        const struct mount *m = &s->mounts->table.mounts[i];
+
+        if (m->engine && m->engine->sweep && !m->tainted)
+            sweep_mount(m, a);
+    }
+    snapshot_drop(s);
+    sweep_mounts_start(a);
+}
+
+void sweep_mounts_start(struct active *a)
+{
+    a->sweep_timer.fn = tick;
+    control_timer_set(a, &a->sweep_timer, SWEEP_MOUNTS_S * NS_PER_S);
+}
+
+void sweep_mounts_stop(struct active *a)
+{
+    if (a->sweep_timer.fn)
+        control_timer_clear(a, &a->sweep_timer);
 }

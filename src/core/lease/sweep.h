@@ -7,15 +7,11 @@
 #pragma once
 #include "core/engine.h"
 
-struct sweep_folder {
-    enum core_space space;
-    str folder; /* ends in '/' */
-    /* Is the entry wrong? path: relative to the space. */
-    struct error *(*judge)(struct request *rq, str path, bool *ret_wrong);
-    /* One step of removing it, after it was judged wrong again. */
-    struct error *(*fix)(struct request *rq, str path, bool *ret_done);
-};
+/* folders: up to one whose folder is empty; live as long as the program. mount: the space of the mount
+ * that they are in; NULL: they are in the core's spaces. The log says how much was removed. */
+void sweep_start(struct active *a, const char *log, const struct sweep_folder *folders, struct space *mount);
 
-/* folders: up to one whose folder is empty; lives as long as the program. The log says how much was removed.
- * */
-void sweep_start(struct active *a, const char *log, const struct sweep_folder *folders);
+/* Begins to sweep the mounts of all engines that have something to sweep, again and again. Both on the
+ * control thread; stop once nothing holds the active. */
+void sweep_mounts_start(struct active *a);
+void sweep_mounts_stop(struct active *a);

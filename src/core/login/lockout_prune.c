@@ -1,7 +1,7 @@
 /* lockout_prune: stored locks whose time is over, or whose mount is gone, are removed in the background,
  * now and then: names that nobody has would stay for ever else. */
 #include "base/log.h"
-#include "core/internal.h"
+#include "core/active_private.h"
 #include "core/lease/scan.h"
 #include "core/login/lockout_private.h"
 #include "core/mount.h"
@@ -97,7 +97,7 @@ void lockout_start(struct active *a)
 
     l->active = a;
     l->timer.fn = tick;
-    scan_start(a, SPACE_CORE, STR(LOCKED_FOLDER), visit, visited, NULL);
+    scan_start(a, active_space(a, SPACE_CORE), STR(LOCKED_FOLDER), visit, visited, NULL);
     control_timer_set(a, &l->timer, PRUNE_S * NS_PER_S);
 }
 

@@ -5,6 +5,7 @@
 #include "core/login/login_private.h"
 #include "core/login/policy_names.h"
 #include "core/mount.h"
+#include "core/route.h"
 
 enum { TYPE_DEFAULT, TYPE_SERVICE, TYPE_BATCH, TYPE_DEFAULT_SERVICE, TYPE_DEFAULT_BATCH }; /* as stored */
 
@@ -211,6 +212,17 @@ struct error *login_run(struct request *rq, struct response *rs, handler_fn *fn)
         return NULL;
     TRY(complete(rq, rs));
     return watched ? lockout_clear(rq, rq->mount->accessor, alias) : NULL;
+}
+
+struct error *login_unsupported(struct request *rq)
+{
+    const struct engine *method = rq->mount->engine;
+    str alias;
+
+    if (!method->login_alias || lockout_rule_of(rq, rq->mount).disabled)
+        return NULL;
+    TRY(fields_parse(rq));
+    return method->login_alias(rq, &alias);
 }
 
 /* ---- renewing ---- */

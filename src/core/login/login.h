@@ -7,6 +7,8 @@
  */
 #pragma once
 #include "base/json.h"
+#include "core/lease/member.h"
+#include "core/login/policy_names.h"
 
 struct request;
 struct response;

@@ -8,6 +8,8 @@
 struct error *login_entity_of_token(struct request *rq, bool *ret_alive) MUST_USE;
 /* Runs the handler of a ROUTE_LOGIN route: the lockout before it, the token after it. */
 struct error *login_run(struct request *rq, struct response *rs, handler_fn *fn) MUST_USE;
+/* Another operation than the login's own: who it claims to be is found out first, as for a login. */
+struct error *login_unsupported(struct request *rq) MUST_USE;
 /* Identity policies of the entity of an answer that shows a token, beside its own. */
 struct error *login_show_policies(struct request *rq, struct response_auth *auth) MUST_USE;
 /* Asks the method that gave the token out, and sets the lease's times. ret_done false: nothing is renewed,

@@ -61,5 +61,5 @@ void token_tidy_start(struct active *a)
     static const struct sweep_folder folders[] = {
         {SPACE_TOKEN, {"accessor/", 9}, is_wrong, fix}, {SPACE_TOKEN, {"parent/", 7}, is_wrong, fix}, {0}};
 
-    sweep_start(a, "token", folders);
+    sweep_start(a, "token", folders, NULL);
 }
