@@ -308,7 +308,13 @@ struct keyring_change {
     uint64_t counted; /* encryptions of the term in use that become durable */
     bool has_rotation;
     struct rotation_config rotation;
+    struct secret *root_key; /* NULL: it stays */
 };
+
+static const struct secret *root_of(const struct barrier *b, const struct keyring_change *c)
+{
+    return c && c->root_key ? c->root_key : b->root_key;
+}
 
 static struct json *term_to_json(struct arena *a, const struct json *stored_keys, uint32_t number,
                                  const struct secret *value, int64_t install_time_ns, uint64_t encryptions)
@@ -349,7 +355,7 @@ static struct json *keyring_to_json(struct barrier *b, struct arena *a, const st
         root = json_object_ordered(a);
     const struct json *stored = json_get(root, STR("Keys"));
 
-    json_set_str(a, root, STR("MasterKey"), base64_encode(a, secret_reveal(b->root_key)));
+    json_set_str(a, root, STR("MasterKey"), base64_encode(a, secret_reveal(root_of(b, c))));
     for (uint32_t i = 0; i < atomic_load(&b->n_terms); i++) {
         const struct term *t = &b->terms[i];
         bool counts = i == active && !(c && c->key);
@@ -378,7 +384,7 @@ static struct error *make_record(struct barrier *b, const struct keyring_change 
         bytes clear = bytes_from_str(json_text(a, keyring_to_json(b, a, c)));
         uint8_t *out = arena_alloc(a, clear.n + BARRIER_OVERHEAD_BYTES);
 
-        record_seal(out, secret_reveal(b->root_key), rng, KEYRING_TERM, STR("core/keyring"), clear);
+        record_seal(out, secret_reveal(root_of(b, c)), rng, KEYRING_TERM, STR("core/keyring"), clear);
         *ret_record = (bytes){out, clear.n + BARRIER_OVERHEAD_BYTES};
     }
     mutex_unlock(&b->mutex);
@@ -401,7 +407,8 @@ static bytes key_object(struct arena *a, uint32_t term, const struct secret *val
     return bytes_from_str(json_text(a, o));
 }
 
-struct error *barrier_root_key_object(struct barrier *b, struct arena *a, bytes *ret_json)
+static struct error *root_key_object(struct barrier *b, const struct keyring_change *c, struct arena *a,
+                                     bytes *ret_json)
 {
     struct error *e = NULL;
 
@@ -409,7 +416,25 @@ struct error *barrier_root_key_object(struct barrier *b, struct arena *a, bytes 
     if (atomic_load(&b->closed))
         e = error_new(a, ERR_SEALED, "Vault is sealed");
     else
-        *ret_json = key_object(a, 1, b->root_key, TIME_ZERO_NS);
+        *ret_json = key_object(a, 1, root_of(b, c), TIME_ZERO_NS);
+    mutex_unlock(&b->mutex);
+    return e;
+}
+
+struct error *barrier_root_key_object(struct barrier *b, struct arena *a, bytes *ret_json)
+{
+    return root_key_object(b, NULL, a, ret_json);
+}
+
+struct error *barrier_root_key(struct barrier *b, struct arena *a, struct secret **ret)
+{
+    struct error *e = NULL;
+
+    mutex_lock(&b->mutex);
+    if (atomic_load(&b->closed))
+        e = error_new(a, ERR_SEALED, "Vault is sealed");
+    else
+        *ret = secret_from(secret_reveal(b->root_key));
     mutex_unlock(&b->mutex);
     return e;
 }
@@ -432,6 +457,7 @@ void keyring_change_free(void *change)
     struct keyring_change *c = change;
 
     secret_free(c->key);
+    secret_free(c->root_key);
     free(c);
 }
 
@@ -447,6 +473,16 @@ void keyring_change_set_rotation(struct keyring_change *c, const struct rotation
 {
     c->has_rotation = true;
     c->rotation = rotation_sane(*config);
+}
+
+void keyring_change_set_root_key(struct keyring_change *c, bytes root_key)
+{
+    c->root_key = secret_from(root_key);
+}
+
+struct error *keyring_change_root_key_object(const struct keyring_change *c, struct arena *a, bytes *ret_json)
+{
+    return root_key_object(c->barrier, c, a, ret_json);
 }
 
 uint32_t keyring_change_term(const struct keyring_change *c)
@@ -473,6 +509,10 @@ void barrier_apply(struct barrier *b, struct keyring_change *own_change)
     if (!atomic_load(&b->closed)) {
         if (c->has_rotation)
             b->rotation = c->rotation;
+        if (c->root_key) {
+            secret_free(b->root_key);
+            b->root_key = TAKE(c->root_key);
+        }
         if (c->key) {
             atomic_store(&b->made, 0);
             term_add(b, c->term, c->install_time_ns, 0, secret_reveal(c->key));

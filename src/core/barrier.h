@@ -37,6 +37,7 @@ struct error *barrier_keyring_record(struct barrier *b, struct arena *a, struct 
     MUST_USE;
 /* Clear text of core/master: the root key as a key object. */
 struct error *barrier_root_key_object(struct barrier *b, struct arena *a, bytes *ret_json) MUST_USE;
+struct error *barrier_root_key(struct barrier *b, struct arena *a, struct secret **ret_copy) MUST_USE;
 
 /* A change of the keyring takes two steps, since what writes it may be run again and may fail: it is made
  * and its record written (keyring_change_record), and only when that is durable the barrier takes it over.
@@ -58,6 +59,10 @@ void keyring_change_free(void *change);
 /* A new term, the one to be used from then on. */
 void keyring_change_add_term(struct keyring_change *c, struct rng *rng, int64_t now_ns);
 void keyring_change_set_rotation(struct keyring_change *c, const struct rotation_config *config);
+void keyring_change_set_root_key(struct keyring_change *c, bytes root_key);
+/* Clear text of core/master for what the barrier becomes. */
+struct error *keyring_change_root_key_object(const struct keyring_change *c, struct arena *a, bytes *ret_json)
+    MUST_USE;
 uint32_t keyring_change_term(const struct keyring_change *c); /* the new one, else the one in use */
 /* Clear text of core/upgrade/T: the new term as a key object. */
 bytes keyring_change_key_object(const struct keyring_change *c, struct arena *a);

@@ -156,8 +156,9 @@ static str accessor_new(struct request *rq, enum table_kind kind, str type)
     uint8_t random[4];
 
     rng_bytes(rq->rng, random, sizeof(random));
-    return arena_fmt(rq->arena, "%s%.*s_%.*s", kinds[kind].auth ? "auth_" : "", PSTR(type),
-                     PSTR(hex_encode(rq->arena, (bytes){random, sizeof(random)})));
+    str end = hex_encode(rq->arena, (bytes){random, sizeof(random)});
+
+    return arena_fmt(rq->arena, "%s%.*s_%.*s", kinds[kind].auth ? "auth_" : "", PSTR(type), PSTR(end));
 }
 
 struct json *mount_tables_add(struct request *rq, struct mount_tables *t, enum table_kind kind, str path,

@@ -121,7 +121,9 @@ bytes seal_config_text(struct arena *a, unsigned shares, unsigned threshold)
 
 bytes stored_keys_text(struct arena *a, bytes root_key)
 {
-    return bytes_from_str(arena_fmt(a, "[\"%.*s\"]", PSTR(base64_encode(a, root_key))));
+    str text = base64_encode(a, root_key);
+
+    return bytes_from_str(arena_fmt(a, "[\"%.*s\"]", PSTR(text)));
 }
 
 struct error *stored_keys_root(struct arena *a, bytes clear, struct secret **ret)
@@ -148,7 +150,7 @@ bytes seal_blob_make(struct arena *a, struct rng *rng, bytes unseal_key, bytes r
     return seal_blob_text(a, &(struct seal_blob){.ciphertext = {out, n}});
 }
 
-static struct error *blob_open(struct arena *a, bytes blob, bytes unseal_key, struct secret **ret)
+struct error *seal_blob_open(struct arena *a, bytes blob, bytes unseal_key, struct secret **ret)
 {
     struct seal_blob parsed = {0};
     bytes sealed = {0};
@@ -187,7 +189,7 @@ struct error *seal_root_key(struct storage *s, struct arena *a, const struct sea
     TRY(storage_get(s, a, str_from_cstr(blob_path), &blob));
     if (!blob.p)
         return error_new(a, ERR_INTERNAL, "%s is gone", blob_path);
-    return blob_open(a, blob, unseal_key, ret);
+    return seal_blob_open(a, blob, unseal_key, ret);
 }
 
 struct unseal_progress *unseal_progress_new(struct rng *rng)

@@ -37,6 +37,8 @@ struct error *stored_keys_root(struct arena *a, bytes clear, struct secret **ret
 
 /* BlobInfo around the root key under the unseal key. */
 bytes seal_blob_make(struct arena *a, struct rng *rng, bytes unseal_key, bytes root_key);
+struct error *seal_blob_open(struct arena *a, bytes blob, bytes unseal_key, struct secret **ret_root_key)
+    MUST_USE;
 /* The root key from the combined unseal key. Errors: the API's "unable to retrieve stored keys: invalid key:
  * …". */
 struct error *seal_root_key(struct storage *s, struct arena *a, const struct seal_config *c, bytes unseal_key,

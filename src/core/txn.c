@@ -356,6 +356,18 @@ struct error *view_delete(struct view *v, str path)
     return add_write(v->txn, w);
 }
 
+struct error *txn_get_raw(struct txn *t, str path, bytes *ret)
+{
+    struct found f;
+
+    TRY(fetch(t, active_space(t->active, SPACE_CORE), path, &f));
+    if (f.own)
+        *ret = f.own->deletes ? (bytes){0} : f.own->clear;
+    else
+        *ret = f.record;
+    return NULL;
+}
+
 struct error *txn_put_raw(struct txn *t, str path, bytes value)
 {
     struct txn_write w = {.space = active_space(t->active, SPACE_CORE),

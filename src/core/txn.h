@@ -78,6 +78,7 @@ void txn_on_commit(struct txn *t, void (*fn)(struct active *a, void *arg), void 
 struct error *txn_exclusive(struct txn *t) MUST_USE;
 /* A raw entry (no barrier record) in the same batch; core only: seal config, keyring, seal blobs. */
 struct error *txn_put_raw(struct txn *t, str path, bytes value) MUST_USE;
+struct error *txn_get_raw(struct txn *t, str path, bytes *ret) MUST_USE; /* absent: p == NULL */
 bool txn_has_writes(const struct txn *t);
 
 /* The core's own views. */

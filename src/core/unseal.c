@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "core/active_private.h"
 #include "core/autoseal.h"
+#include "core/root_change.h"
 #include "crypto/crypto.h"
 #include "crypto/shares.h"
 
@@ -91,7 +92,9 @@ struct error *core_refresh_keyring(struct core *c, struct arena *a)
 {
     struct barrier *old = c->opened->barrier, *b = NULL;
     bytes object, root;
+    bool exists;
 
+    TRY(core_load_seal_config(c, a, &exists)); /* it may have changed the shares, too */
     TRY(barrier_root_key_object(old, a, &object));
     TRY(root_key_of(a, str_from_bytes(object), &root));
     if (open_keyring(c, a, root, &b)) {
@@ -165,15 +168,50 @@ struct error *core_unseal_root(struct core *c, struct arena *a, bytes root_key)
     return e;
 }
 
+/* A change of the root key was cut short: the keyring may be under either key. What these shares open with
+ * becomes the store's. */
+static struct error *finish_change(struct core *c, struct arena *a, const struct root_change_left *left,
+                                   bytes unseal_key, struct secret **ret_root)
+{
+    struct secret *stored = NULL;
+    struct error *e = seal_root_key(c->config.storage, a, &c->seal_config, unseal_key, &stored);
+    bytes roots[ROOT_CHANGE_ROOTS_MAX + 1];
+    size_t n = 0;
+    struct barrier *b = NULL;
+    bool exists;
+
+    if (!e)
+        roots[n++] = arena_bytes(a, secret_reveal(stored));
+    secret_free(stored);
+    n += root_change_roots(left, a, unseal_key, n ? roots[0] : (bytes){0}, roots + n);
+    for (size_t i = 0; !b && i < n; i++) {
+        e = open_keyring(c, a, roots[i], &b);
+        if (!e)
+            *ret_root = secret_from(roots[i]);
+    }
+    if (!e && !c->ha) { /* with others about, it stays: the keys from before and the new ones open it */
+        e = root_change_finish(left, c->config.storage, a, c->config.rng, unseal_key, b);
+        if (!e)
+            e = core_load_seal_config(c, a, &exists);
+    }
+    barrier_free(b);
+    if (e)
+        secret_free(TAKE(*ret_root));
+    return e;
+}
+
 /* `key` joined from the shares: the unseal key, or under an auto seal the recovery key, which opens nothing:
  * it says that whoever holds it may ask the key service. */
-static struct error *open_with(struct core *c, struct arena *a, bytes key)
+static struct error *open_with(struct core *c, struct arena *a, const struct root_change_left *left,
+                               bytes key)
 {
     struct secret *root = NULL;
 
     if (c->stored_seal) {
         TRY(autoseal_check_recovery(c->autoseal, a, key));
         TRY(autoseal_root_key(c->autoseal, a, &root));
+    } else if (left) {
+        TRY(finish_change(c, a, left, key, &root));
     } else {
         TRY(seal_root_key(c->config.storage, a, &c->seal_config, key, &root));
     }
@@ -183,16 +221,17 @@ static struct error *open_with(struct core *c, struct arena *a, bytes key)
     return e;
 }
 
-static bool add_share(struct core *c, bytes share)
+/* How many there are now. */
+static unsigned add_share(struct core *c, bytes share)
 {
     mutex_lock(&c->mutex);
     if (!c->progress)
         c->progress = unseal_progress_new(c->config.rng);
     unseal_progress_add(c->progress, share);
-    bool enough = c->progress->n >= c->seal_config.threshold;
+    unsigned n = c->progress->n;
 
     mutex_unlock(&c->mutex);
-    return enough;
+    return n;
 }
 
 /* Which of the configured seals has sealed the store? */
@@ -268,22 +307,37 @@ struct error *core_refresh_seal_config(struct core *c, struct arena *a)
 
 struct error *core_unseal_share(struct core *c, struct arena *a, bytes share)
 {
+    struct root_change_left *left;
     struct secret *key = NULL;
+    bool exists = true;
 
     TRY(core_need_seal_config(c, a));
-    if (c->seal_config.threshold == 0)
+    if (!c->progress) /* another node may have changed them; it is set on this thread only */
+        TRY(core_load_seal_config(c, a, &exists));
+    if (!exists || c->seal_config.threshold == 0)
         return error_new(a, ERR_INTERNAL, "recovery seal configuration not found for existing seal");
-    if (!add_share(c, share))
+    TRY(root_change_load(c->config.storage, a, &left));
+    unsigned few = c->seal_config.threshold, many = few, n = add_share(c, share);
+
+    if (left)
+        root_change_thresholds(left, &few, &many);
+    if (n < few)
         return NULL;
     mutex_lock(&c->mutex);
     struct unseal_progress *p = TAKE(c->progress);
 
     mutex_unlock(&c->mutex);
-    struct error *e = unseal_progress_join(p, a, c->seal_config.threshold, &key);
+    struct error *e = unseal_progress_join(p, a, left ? n : few, &key);
 
     if (!e)
-        e = open_with(c, a, secret_reveal(key));
+        e = open_with(c, a, left, secret_reveal(key));
     secret_free(key);
+    if (e && n < many) { /* perhaps shares of the kind that more are needed of */
+        mutex_lock(&c->mutex);
+        c->progress = p;
+        mutex_unlock(&c->mutex);
+        return NULL;
+    }
     unseal_progress_free(p);
     return e;
 }

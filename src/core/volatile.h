@@ -14,7 +14,7 @@ enum {
     VOLATILE_ENTRIES_MAX = 65536,
     VOLATILE_SECRETS_MAX = 4096,
     VOLATILE_INLINE_BYTES = 16,
-    VOLATILE_BYTES_MAX = 64 * 1024 /* of a value */
+    VOLATILE_BYTES_MAX = 512 * 1024 /* of a value: 255 PGP keys of a rekey */
 };
 #define VOLATILE_NEVER_NS INT64_MAX
 

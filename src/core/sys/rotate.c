@@ -22,14 +22,14 @@ static void published(struct active *a, void *arg)
 }
 
 /* The root key's copy lies where its first owner put it. */
-static struct error *write_root_key(struct request *rq)
+static struct error *write_root_key(struct request *rq, const struct keyring_change *c)
 {
     struct view core = txn_view(rq->txn, SPACE_CORE);
     bytes object;
     bool newer;
 
     TRY(view_has(&core, STR("root-key"), &newer));
-    TRY(barrier_root_key_object(rq->active->barrier, rq->arena, &object));
+    TRY(keyring_change_root_key_object(c, rq->arena, &object));
     return view_put(&core, newer ? STR("root-key") : STR("master"), object);
 }
 
@@ -40,7 +40,7 @@ struct error *keyring_write(struct request *rq, struct keyring_change *own_chang
     txn_on_commit(rq->txn, published, keyring_change_free, own_change);
     TRY(keyring_change_record(own_change, rq->arena, rq->rng, &record));
     TRY(txn_put_raw(rq->txn, STR("core/keyring"), record));
-    return write_root_key(rq);
+    return write_root_key(rq, own_change);
 }
 
 static void arm_clear(struct active *a, void *arg)

@@ -2,14 +2,12 @@
  * object exists;
  * not audited, no token. Quick answers are made on the loop, what reads storage or changes the state runs on
  * the control thread. */
-#include "base/encode.h"
 #include "base/log.h"
 #include "core/active_private.h"
+#include "core/body.h"
 #include "core/sys/sys.h"
 
 #include <stdatomic.h>
-
-enum { KEY_BYTES_MIN = 16, KEY_BYTES_MAX = 33 };
 
 typedef struct error *control_fn(struct core *c, struct arena *a, void *arg);
 
@@ -206,34 +204,6 @@ static struct error *seal_status_fresh(struct core *c, struct arena *a, void *ar
     return seal_status(c, a, arg);
 }
 
-/* Go decodes these bodies into a struct: a wrong type is an error, unknown members are not. */
-static struct error *typed(struct arena *a, const struct json *o, const char *name, enum json_type type,
-                           const struct json **ret)
-{
-    static const char *const words[] = {"null", "bool", "number", "string", "array", "object"};
-    static const char *const wants[] = {"", "bool", "int", "string", "[]string", "map"};
-    const struct json *v = json_get_nocase(o, str_from_cstr(name));
-
-    *ret = json_is_null(v) ? NULL : v;
-    if (*ret && v->type != type)
-        return error_new(a, ERR_BAD_REQUEST, "json: cannot unmarshal %s into Go struct field .%s of type %s",
-                         words[v->type], name, wants[type]);
-    return NULL;
-}
-
-static struct error *int_member(struct arena *a, const struct json *o, const char *name, int64_t *ret)
-{
-    const struct json *v;
-
-    TRY(typed(a, o, name, JSON_NUMBER, &v));
-    *ret = 0;
-    if (v && !str_parse_i64(v->text, ret))
-        return error_new(a, ERR_BAD_REQUEST,
-                         "json: cannot unmarshal number %.*s into Go struct field .%s of type int",
-                         PSTR(v->text), name);
-    return NULL;
-}
-
 /* Shares are asked for under one of two names: what the seal at hand does not have must not be given. */
 static const char *const init_names[2][3] = {{"secret_shares", "secret_threshold", "pgp_keys"},
                                              {"recovery_shares", "recovery_threshold", "recovery_pgp_keys"}};
@@ -248,9 +218,9 @@ static struct error *init_params_read(struct arena *a, const struct json *o, boo
 {
     const char *const *names = init_names[recovery];
 
-    TRY(int_member(a, o, names[0], &ret->shares));
-    TRY(int_member(a, o, names[1], &ret->threshold));
-    return typed(a, o, names[2], JSON_ARRAY, &ret->pgp_keys);
+    TRY(body_int(a, o, names[0], &ret->shares));
+    TRY(body_int(a, o, names[1], &ret->threshold));
+    return body_typed(a, o, names[2], JSON_ARRAY, &ret->pgp_keys);
 }
 
 static struct error *init_refuse(struct arena *a, const struct json *o, bool recovery, const char *seal)
@@ -273,7 +243,7 @@ static struct error *init_check_pgp(struct arena *a, const struct json *o, const
 {
     const struct json *keys = p->pgp_keys, *root_key;
 
-    TRY(typed(a, o, "root_token_pgp_key", JSON_STRING, &root_key));
+    TRY(body_typed(a, o, "root_token_pgp_key", JSON_STRING, &root_key));
     if (keys && keys->n > 0 && (int64_t)keys->n != p->shares)
         return error_new(a, ERR_BAD_REQUEST, "incorrect number of PGP keys");
     if ((keys && keys->n > 0) || (root_key && root_key->text.n > 0))
@@ -292,7 +262,7 @@ static struct error *init_write(struct core *c, struct arena *a, void *arg)
     struct json *body = NULL;
     bool recovery = c->seal != NULL;
 
-    TRY(int_member(a, o, "stored_shares", &stored));
+    TRY(body_int(a, o, "stored_shares", &stored));
     TRY(init_refuse(a, o, !recovery, recovery ? seal_type(c->seal) : "shamir"));
     TRY(init_params_read(a, o, recovery, &p));
     TRY(init_check_pgp(a, o, &p));
@@ -306,25 +276,6 @@ static struct error *init_write(struct core *c, struct arena *a, void *arg)
 }
 
 /* ---- unseal ---- */
-
-static struct error *parse_key(struct arena *a, str text, bytes *ret)
-{
-    if (!hex_decode(a, text, ret) || ret->n < KEY_BYTES_MIN || ret->n > KEY_BYTES_MAX)
-        if (!base64_decode(a, text, ret))
-            return error_new(a, ERR_BAD_REQUEST, "'key' must be a valid hex or base64 string");
-    return NULL;
-}
-
-static struct error *check_key(struct arena *a, bytes key)
-{
-    if (key.n < KEY_BYTES_MIN)
-        return error_new(a, ERR_BAD_REQUEST, "invalid key: key is shorter than minimum %d bytes",
-                         KEY_BYTES_MIN);
-    if (key.n > KEY_BYTES_MAX)
-        return error_new(a, ERR_BAD_REQUEST, "invalid key: key is longer than maximum %d bytes",
-                         KEY_BYTES_MAX);
-    return NULL;
-}
 
 static struct error *unseal_reset(struct core *c, struct arena *a)
 {
@@ -342,9 +293,9 @@ static struct error *unseal(struct core *c, struct arena *a, void *arg)
     const struct json *key, *reset, *migrate;
     bytes share;
 
-    TRY(typed(a, call->rq.data, "key", JSON_STRING, &key));
-    TRY(typed(a, call->rq.data, "reset", JSON_BOOL, &reset));
-    TRY(typed(a, call->rq.data, "migrate", JSON_BOOL, &migrate));
+    TRY(body_typed(a, call->rq.data, "key", JSON_STRING, &key));
+    TRY(body_typed(a, call->rq.data, "reset", JSON_BOOL, &reset));
+    TRY(body_typed(a, call->rq.data, "migrate", JSON_BOOL, &migrate));
     if (reset && reset->boolean) {
         TRY(unseal_reset(c, a));
         return seal_status_fresh(c, a, arg);
@@ -352,13 +303,13 @@ static struct error *unseal(struct core *c, struct arena *a, void *arg)
     if (!key || key->text.n == 0)
         return error_new(a, ERR_BAD_REQUEST,
                          "'key' must be specified in request body as JSON, or 'reset' set to true");
-    TRY(parse_key(a, key->text, &share));
+    TRY(share_parse(a, key->text, &share));
     if (migrate && migrate->boolean)
         return error_new(a, ERR_INTERNAL, "can't perform a seal migration, no migration seal found");
     refresh(c, a);
     if (core_state(c) == CORE_UNINITIALISED)
         return error_new(a, ERR_BAD_REQUEST, "Vault is not initialized");
-    TRY(check_key(a, share));
+    TRY(share_check(a, share));
     if (core_state(c) == CORE_SEALED)
         TRY(core_unseal_share(c, a, share));
     return seal_status(c, a, arg);
