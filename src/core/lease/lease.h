@@ -29,6 +29,11 @@ struct lease { /* decoded */
     struct json *stored; /* whole, for saving with unknown fields kept */
 };
 
+static inline bool lease_is_due(const struct lease *l, int64_t now_ns)
+{
+    return l->expire_time_ns != TIME_ZERO_NS && l->expire_time_ns <= now_ns;
+}
+
 struct lease_manager *lease_manager_new(struct active *a);
 /* Starts loading all stored leases in the background (internal requests), then revoking what is due. */
 void lease_manager_start(struct lease_manager *m);

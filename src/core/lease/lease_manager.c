@@ -48,7 +48,7 @@ static struct error *expire(struct request *rq, struct response *rs)
     TRY(lease_get(&v, rq->arena, (str){x->id, x->n}, &l));
     if (!l)
         return lease_delete(rq, (str){x->id, x->n}); /* the record goes too */
-    if (l->expire_time_ns == TIME_ZERO_NS || l->expire_time_ns > clock_wall_ns(rq->clock)) {
+    if (!lease_is_due(l, clock_wall_ns(rq->clock))) {
         x->not_due_until_ns = l->expire_time_ns;
         return NULL;
     }

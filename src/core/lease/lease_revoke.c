@@ -50,7 +50,7 @@ static struct error *revoke_named(struct step *s, str id, bool *ret_done)
     *ret_done = true;
     TRY(lease_get(&s->expire, s->rq->arena, id, &l));
     if (!l ||
-        (s->how == LEASE_LATER && (l->expire_time_ns <= clock_wall_ns(s->rq->clock) || l->revoke_err.n > 0)))
+        (s->how == LEASE_LATER && (lease_is_due(l, clock_wall_ns(s->rq->clock)) || l->revoke_err.n > 0)))
         return NULL;
     return lease_revoke_within(s->rq, l, s->how, &s->left, ret_done);
 }

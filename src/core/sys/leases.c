@@ -52,14 +52,15 @@ static struct error *lookup(struct request *rq, struct response *rs)
     if (!l)
         return fail(rq, ERR_BAD_REQUEST, "invalid lease");
     struct json *d = response_data(rq, rs);
-    int64_t left = l->expire_time_ns - clock_wall_ns(rq->clock);
+    bool ends = l->expire_time_ns != TIME_ZERO_NS;
+    int64_t left = ends ? l->expire_time_ns - clock_wall_ns(rq->clock) : 0;
 
     json_set_str(rq->arena, d, STR("id"), l->id);
     json_set_str(rq->arena, d, STR("issue_time"), time_format(rq->arena, l->issue_time_ns));
     set_time(rq->arena, d, STR("expire_time"), l->expire_time_ns);
     set_time(rq->arena, d, STR("last_renewal"), l->last_renewal_ns);
     json_set_bool(rq->arena, d, STR("renewable"), !why_not_renewable(rq, l));
-    json_set_int(rq->arena, d, STR("ttl"), l->expire_time_ns == TIME_ZERO_NS ? 0 : left / NS_PER_S);
+    json_set_int(rq->arena, d, STR("ttl"), left / NS_PER_S);
     return NULL;
 }
 

@@ -84,8 +84,8 @@ static struct error *delete_token(struct revoke *r, str hash, str parent_hash, b
         *ret_done = true;
         return parent_hash.n ? unlink_child(r, parent_hash, hash) : NULL;
     }
-    if (!token_is_endless_root(te)) /* first: without it the token is dead, whatever is left */
-        TRY(lease_delete(r->rq, token_lease_id(a, te)));
+    /* first: without it the token is dead, whatever is left, unless it is an endless root's */
+    TRY(lease_delete(r->rq, token_lease_id(a, te)));
     unsigned for_leases = r->left - TOKEN_ENTRIES;
 
     TRY(lease_expire_of_token(r->rq, hash, &for_leases, ret_done));

@@ -30,8 +30,7 @@ static struct error *show(struct request *rq, struct response *rs, const struct 
     int64_t now = clock_wall_ns(rq->clock);
     struct lease *l = NULL;
 
-    if (!token_is_endless_root(te))
-        TRY(token_lease(rq, te, &l));
+    TRY(token_lease(rq, te, &l)); /* none: the first root token, and those of generate-root */
     json_set_str(a, d, STR("id"), shown_id);
     json_set_str(a, d, STR("accessor"), te->accessor);
     json_set(a, d, STR("policies"), json_strings(a, te->policies, te->n_policies));

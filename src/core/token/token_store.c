@@ -86,7 +86,7 @@ static struct error *is_live(struct request *rq, const struct token_entry *te, b
         return NULL;
     }
     TRY(token_lease(rq, te, &l));
-    *ret_live = l && l->revoke_err.n == 0 && (l->expire_time_ns == TIME_ZERO_NS || l->expire_time_ns > now);
+    *ret_live = l && l->revoke_err.n == 0 && !lease_is_due(l, now);
     return NULL;
 }
 
@@ -283,7 +283,7 @@ static struct error *store_lease(struct request *rq, const struct token_spec *sp
         .client_token = m->id,
         .path = spec->path,
         .issue_time_ns = now_ns,
-        .expire_time_ns = now_ns + spec->ttl_ns,
+        .expire_time_ns = spec->ttl_ns > 0 ? now_ns + spec->ttl_ns : TIME_ZERO_NS, /* never: root */
         .last_renewal_ns = TIME_ZERO_NS,
         .ttl_ns = spec->ttl_ns,
         .renewable = spec->renewable,
@@ -302,8 +302,7 @@ static struct error *make_service(struct request *rq, const struct token_spec *s
 
     TRY(choose_id(rq, spec, m));
     TRY(store(rq, spec, m, now_ns));
-    if (spec->ttl_ns > 0)
-        TRY(store_lease(rq, spec, m, now_ns));
+    TRY(store_lease(rq, spec, m, now_ns));
     if (!is_plain)
         m->id = token_form_sign(rq->arena, state_of(rq)->sign_key, m->id);
     return NULL;
