@@ -39,7 +39,7 @@ extern const struct flag lease_renew_flags[], lease_revoke_flags[];
 command_fn cmd_audit_list, cmd_audit_enable, cmd_audit_disable;
 extern const struct flag audit_enable_flags[];
 /* cmd_login.c */
-command_fn cmd_login;
+command_fn cmd_login, cmd_auth_help;
 extern const struct flag login_flags[];
 /* cmd_plugin.c */
 command_fn cmd_plugin_list, cmd_plugin_info, cmd_plugin_register, cmd_plugin_deregister, cmd_plugin_reload,

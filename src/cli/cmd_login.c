@@ -1,5 +1,6 @@
 /* login: gets a token by one of the methods and keeps it for later calls. */
 #include "cli/cmd.h"
+#include "cli/render.h"
 #include "client/secret.h"
 #include "client/token_helper.h"
 
@@ -103,13 +104,48 @@ static struct error *login_user(struct cli *c, const struct json *given, str pat
     return NULL;
 }
 
+struct login_setting {
+    const char *name, *help;
+};
+
+static const struct login_setting token_settings[] = {
+    {"token", "The token. It is asked for on the terminal if it is not given."},
+    {"lookup", "Look the token up first: false keeps it as it is. The default is true."},
+    {0},
+};
+static const struct login_setting user_settings[] = {
+    {"username", "Name of the user."},
+    {"password", "Password of the user. It is asked for on the terminal if it is not given."},
+    {0},
+};
+static const struct login_setting ldap_settings[] = {
+    {"username", "Name of the user. The default is the one logged in on this machine."},
+    {"password",
+     "Password of the user. It is asked for on the terminal if neither it nor the VAULT_LDAP_PASSWORD "
+     "environment variable is given."},
+    {0},
+};
+
 static const struct method {
     const char *name;
     struct error *(*login)(struct cli *c, const struct json *given, str path, struct json **ret_secret);
+    const char *about;
+    const struct login_setting *settings;
 } methods[] = {
-    {"token", login_token}, {"userpass", login_user}, {"ldap", login_user},
-    {"okta", login_user},   {"radius", login_user},
+    {"token", login_token, "Takes a token that exists already and keeps it for later calls.", token_settings},
+    {"userpass", login_user, "Logs in with a name and a password that the server keeps.", user_settings},
+    {"ldap", login_user, "Logs in with a name and a password of an LDAP directory.", ldap_settings},
+    {"okta", login_user, "Logs in with a name and a password of Okta.", user_settings},
+    {"radius", login_user, "Logs in with a name and a password of a RADIUS server.", user_settings},
 };
+
+static const struct method *method_find(str name)
+{
+    for (size_t i = 0; i < COUNT_OF(methods); i++)
+        if (str_eq(name, str_from_cstr(methods[i].name)))
+            return &methods[i];
+    return NULL;
+}
 
 static struct error *unwrap(struct cli *c, struct json **io_secret)
 {
@@ -163,10 +199,7 @@ struct error *cmd_login(struct cli *c)
     bool store = !token_only && !flag_bool(&c->flags, "no-store");
     if (flag_bool(&c->flags, "no-store") && flag_bool(&c->flags, "no-print"))
         return usage_error(c, "-no-store and -no-print cannot be used together");
-    const struct method *method = NULL;
-    for (size_t i = 0; i < COUNT_OF(methods); i++)
-        if (str_eq(name, str_from_cstr(methods[i].name)))
-            method = &methods[i];
+    const struct method *method = method_find(name);
     if (!method)
         return usage_error(
             c, "Unknown auth method: %.*s. Use \"%.*s auth list\" to see the methods of the server.",
@@ -192,4 +225,44 @@ struct error *cmd_login(struct cli *c)
     if (!json_is_null(json_get(json_get(secret, STR("auth")), STR("mfa_requirement"))))
         return secret_print(c, secret);
     return store_and_print(c, secret, store);
+}
+
+/* ---- auth help ---- */
+
+static void method_help(struct cli *c, const struct method *m)
+{
+    enum { WIDTH = 72, BYTES_MAX = 64 * 1024 };
+    struct buf b;
+    buf_init(&b, c->arena, BYTES_MAX);
+    buf_put_fmt(&b, "Usage: %.*s login -method=%s [CONFIG K=V...]\n\n", PSTR(c->called), m->name);
+    wrapped_write(&b, str_from_cstr(m->about), WIDTH, "  ");
+    buf_put_str(&b, STR("\nConfiguration:\n"));
+    for (const struct login_setting *s = m->settings; s->name; s++) {
+        buf_put_fmt(&b, "\n  %s=<string>\n", s->name);
+        wrapped_write(&b, str_from_cstr(s->help), WIDTH, "      ");
+    }
+    cli_print(c, "%.*s", PSTR(buf_str(&b)));
+}
+
+struct error *cmd_auth_help(struct cli *c)
+{
+    str name = str_trim(c->args[0]);
+    const struct method *m = method_find(name);
+    if (!m) { /* where one is mounted? */
+        struct client_request rq = {.method = "GET", .path = STR("sys/auth")};
+        struct json *secret;
+        TRY(cli_secret(c, STR("Error listing auth methods"), &rq, &secret));
+        str path = arena_join(c->arena, path_trim(name), STR("/"));
+        const struct json *mount = json_get(json_get(secret, STR("data")), path);
+        c->exit_code = mount ? 0 : 1;
+        if (!mount)
+            return error_new(c->arena, ERR_NOT_FOUND, "No auth method available on the server at \"%.*s\"",
+                             PSTR(path));
+        m = method_find(json_get_str(mount, STR("type")));
+    }
+    if (!m)
+        return error_new(c->arena, ERR_NOT_FOUND,
+                         "No method-specific CLI handler available for auth method \"%.*s\"", PSTR(name));
+    method_help(c, m);
+    return NULL;
 }

@@ -571,6 +571,33 @@ static void test_irrevocable(void **state)
 #endif
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+/* A root token without an end has a lease that never expires, and loses it with its life. */
+static void test_endless_root(void **state)
+{
+    const char *list = "sys/leases/lookup/auth/token/create/", *text = "{\"policies\":[\"root\"]}";
+    int status = rig_call(&r, OP_LIST, list, r.root, NULL).status;
+    struct answer made = rig_must(&r, 200, OP_UPDATE, "auth/token/create", r.root, text);
+    str token = made.auth->client_token;
+    struct json *d = rig_must(&r, 200, OP_READ, "auth/token/lookup-self", token, NULL).data;
+
+    (void)state;
+    assert_true(json_is_null(json_get(d, STR("expire_time"))));
+    assert_true(json_get_str(d, STR("issue_time")).n > 0);
+    assert_non_null(json_get(d, STR("renewable")));
+    assert_false(json_get_bool(d, STR("renewable")));
+    assert_str(rig_must(&r, 400, OP_UPDATE, "auth/token/renew-self", token, "{}").error,
+               "lease is not renewable");
+    rig_must(&r, 200, OP_LIST, list, r.root, NULL);
+    clock_manual_advance(r.clock, INT64_C(86400) * 365 * 100 * NS_PER_S);
+    rig_must(&r, 200, OP_READ, "auth/token/lookup-self", token, NULL);
+    rig_must(&r, 204, OP_UPDATE, "auth/token/revoke-self", token, "{}");
+    assert_int_equal(rig_call(&r, OP_LIST, list, r.root, NULL).status, status == 200 ? 200 : 404);
+    token = rig_must(&r, 200, OP_UPDATE, "auth/token/create", r.root, text).auth->client_token;
+    rig_must(&r, 204, OP_UPDATE, "sys/leases/revoke-prefix/auth/token/create", r.root, "{}");
+    rig_must(&r, 403, OP_READ, "auth/token/lookup-self", token, NULL);
+}
 
 int main(void)
 {
@@ -578,7 +605,7 @@ int main(void)
         TEST(test_lookup),      TEST(test_create),        TEST(test_times),    TEST(test_uses),
         TEST(test_revoke_tree), TEST(test_revoke_orphan), TEST(test_accessor), TEST(test_expiry),
         TEST(test_restart),     TEST(test_resume),        TEST(test_prefix),   TEST(test_cubbyhole),
-        TEST(test_tidy),
+        TEST(test_tidy),        TEST(test_endless_root),
 #ifdef COFFER_FAULTS
         TEST(test_irrevocable),
 #endif
