@@ -203,42 +203,6 @@ static struct error *open_listeners(struct server *s)
     return NULL;
 }
 
-/* ---- banner ---- */
-
-static void banner_line(struct server *s, const char *name, str value)
-{
-    cli_print(s->cli, "%24s: %.*s", name, PSTR(value));
-}
-
-static void print_banner(struct server *s)
-{
-    struct arena *a = s->cli->arena;
-
-    cli_print(s->cli, "==> Vault server configuration:\n");
-    if (s->config->api_addr.n)
-        banner_line(s, "Api Address", s->config->api_addr);
-    for (size_t i = 0; i < s->n_listeners; i++) {
-        const struct config_listener *l = &s->config->listeners[i];
-
-        banner_line(s, arena_fmt(a, "Listener %zu", i + 1).p,
-                    arena_fmt(a,
-                              "%s (addr: \"%.*s\", max_request_duration: \"%.*s\", max_request_size: "
-                              "\"%lld\", tls: \"%s\")",
-                              l->is_unix ? "unix" : "tcp", PSTR(l->address),
-                              PSTR(duration_format(a, l->max_request_duration_ns)),
-                              (long long)l->max_request_bytes,
-                              l->is_unix || l->tls_disable ? "disabled" : "enabled"));
-    }
-    banner_line(s, "Log Level", s->config->log_level);
-    banner_line(s, "Mlock",
-                arena_fmt(a, "supported: true, enabled: %s", s->config->disable_mlock ? "false" : "true"));
-    banner_line(s, "Recovery Mode", STR("false"));
-    banner_line(s, "Storage", s->config->storage->type);
-    banner_line(s, "Version", arena_fmt(a, "Coffer v%s (API of Vault 1.14.7)", COFFER_VERSION));
-    cli_print(s->cli, "\n==> Vault server started! Log data will stream in below:\n");
-    fflush(s->cli->out);
-}
-
 /* ---- running ---- */
 
 static struct error *write_pid(struct server *s)
@@ -415,7 +379,7 @@ int command_server(struct cli *c)
     struct error *e = only_check ? check(&s) : start(&s);
 
     if (!e && !only_check) {
-        print_banner(&s);
+        server_print_banner(&s);
         log_hold(false);
         server_log_warnings(s.config);
         if (!flag_bool(&c->flags, "test-verify-only"))

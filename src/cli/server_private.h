@@ -16,6 +16,7 @@ struct server {
     struct cli *cli;
     struct config *config; /* of the start; a reload takes parts of a later one */
     struct storage *storage;
+    bool has_ha;                       /* the storage has a lock */
     struct seal *seal, *disabled_seal; /* until the core has them */
     struct seal_host seal_host;
     bool starts_programs; /* a seal does */
@@ -40,3 +41,5 @@ void server_notify(struct server *s, const char *state);
 /* SIGHUP: the files are read again; level of the log, custom response headers, certificates, CA of clients
  * and audit files are taken over. What cannot be read keeps the old one and is said in the log. */
 void server_reload(struct server *s);
+/* What scripts and people look for first, on stdout. */
+void server_print_banner(struct server *s);
