@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "cli/help.h"
+#include "cli/hint.h"
 #include "cli/preview.h"
 #include "client/secret.h"
 #include "client/token_helper.h"
@@ -363,8 +364,11 @@ static int report(struct cli *c, const struct error *e)
         return c->exit_code;
     bool on_stdout = c->command && (c->command->flags & COMMAND_ERRORS_ON_STDOUT);
     fprintf(on_stdout ? c->out : c->err, c->color ? "\033[91m%.*s\033[0m\n" : "%.*s\n", PSTR(e->text));
+    str hint = c->format == OUTPUT_TABLE && !on_stdout ? hint_about(c, e->text) : (str){0};
     if (c->preview != PREVIEW_NONE)
         cli_warn(c, "Unable to generate %s string from command", kind);
+    else if (hint.n)
+        fprintf(c->err, "%.*s\n", PSTR(hint));
     return c->exit_code ? c->exit_code : 2;
 }
 
@@ -378,7 +382,8 @@ static int run(struct cli *c, str *args, size_t n)
                      environment_setting(&c->env, STR("CLI_NO_COLOR")).n ||
                      str_eq(environment_get(&c->env, STR("TERM")), STR("dumb"));
     int fd = fileno(c->out);
-    c->color = !colorless && c->format == OUTPUT_TABLE && fd >= 0 && isatty(fd);
+    c->terminal = fd >= 0 && isatty(fd);
+    c->color = !colorless && c->format == OUTPUT_TABLE && c->terminal;
     if (n == 1 &&
         (str_eq(args[0], STR("-v")) || str_eq(args[0], STR("-version")) || str_eq(args[0], STR("--version"))))
         args = version;

@@ -55,7 +55,8 @@ struct cli {
     FILE *out, *err;
     enum output_format format;
     bool detailed; /* a bare -detailed stood somewhere, or the variable says so */
-    bool color;
+    bool color;    /* errors, warnings and marks in colours */
+    bool terminal; /* stdout is one */
     enum preview preview;
     bool previewed; /* the request was printed instead of sent */
     const struct command *command;

@@ -1,5 +1,6 @@
 /* Commands that take any path: read write list delete patch unwrap path-help; and the two that ask nobody. */
 #include "cli/cmd.h"
+#include "cli/login.h"
 #include "cli/secret_table.h"
 
 const struct flag force_flags[] = {
@@ -49,6 +50,7 @@ static struct error *write_with(struct cli *c, const char *method)
     struct client_request rq = {.method = method, .path = path, .body = data->n ? data : json_null(c->arena)};
     struct json *secret;
     TRY(cli_secret(c, arena_fmt(c->arena, "Error writing data to %.*s", PSTR(path)), &rq, &secret));
+    TRY(mfa_answer(c, &secret)); /* a login by write */
     return secret_or_success(c, secret, "Data written to: %.*s", PSTR(path));
 }
 

@@ -1,12 +1,13 @@
 /* login: gets a token by one of the methods and keeps it for later calls. */
 #include "cli/cmd.h"
+#include "cli/login.h"
 #include "cli/render.h"
 #include "client/secret.h"
 #include "client/token_helper.h"
 
 const struct flag login_flags[] = {
     {"method", FLAG_STRING, .initial = "token",
-     .help = "How to log in: token, userpass, ldap, okta or radius."},
+     .help = "How to log in: aws, cert, github, ldap, okta, radius, token or userpass."},
     {"path", FLAG_STRING, .help = "Path of the auth method, by default its name."},
     {"no-store", FLAG_BOOL, .help = "Do not keep the token."},
     {"no-print", FLAG_BOOL, .help = "Print nothing."},
@@ -14,26 +15,14 @@ const struct flag login_flags[] = {
     {0},
 };
 
-static struct error *credential(struct cli *c, const struct json *given, const char *name, const char *prompt,
-                                str *ret)
-{
-    str key = str_from_cstr(name);
-    const struct json *value = json_get(given, key);
-    if (value) {
-        *ret = value_text(c->arena, value);
-        return NULL;
-    }
-    return cli_prompt(c, c->err, prompt, ret);
-}
-
 /* A token that exists already: looked up and shown as if it had been made by a login. */
-static struct error *login_token(struct cli *c, const struct json *given, str path, struct json **ret_secret)
+struct error *login_token(struct cli *c, const struct json *given, str path, struct json **ret_secret)
 {
     (void)path;
     str token;
     bool lookup = true;
     struct client *client;
-    TRY(credential(c, given, "token", "Token (will be hidden): ", &token));
+    TRY(login_credential(c, given, "token", "Token (will be hidden): ", &token));
     token = str_trim(token);
     if (!token.n)
         return error_new(c->arena, ERR_BAD_REQUEST,
@@ -69,81 +58,6 @@ static struct error *login_token(struct cli *c, const struct json *given, str pa
     }
     json_set(c->arena, body, STR("auth"), auth);
     *ret_secret = secret_from_json(c->arena, body);
-    return NULL;
-}
-
-static struct error *login_user(struct cli *c, const struct json *given, str path, struct json **ret_secret)
-{
-    str user = json_get_str(given, STR("username"));
-    str password;
-    bool ldap = str_eq(flag_text(&c->flags, "method"), STR("ldap"));
-    if (!user.n && ldap)
-        user = environment_get(&c->env, STR("LOGNAME"));
-    if (!user.n && ldap)
-        user = environment_get(&c->env, STR("USER"));
-    if (!user.n)
-        return error_new(c->arena, ERR_BAD_REQUEST, "'username' must be specified");
-    str kept = ldap ? environment_setting(&c->env, STR("LDAP_PASSWORD")) : (str){0};
-    if (kept.n && !json_get(given, STR("password")))
-        password = kept;
-    else
-        TRY(credential(c, given, "password", "Password (will be hidden): ", &password));
-    struct client *client;
-    struct json *body = json_object(c->arena);
-    json_set_str(c->arena, body, STR("password"), password);
-    struct client_request rq = {
-        .method = "PUT",
-        .path = arena_fmt(c->arena, "auth/%.*s/login/%.*s", PSTR(path), PSTR(user)),
-        .body = body,
-    };
-    TRY(cli_client(c, &client));
-    client_set_token(client, (str){0});
-    struct client_answer answer;
-    TRY(cli_call(c, (str){0}, &rq, &answer));
-    *ret_secret = secret_from_json(c->arena, answer.json);
-    return NULL;
-}
-
-struct login_setting {
-    const char *name, *help;
-};
-
-static const struct login_setting token_settings[] = {
-    {"token", "The token. It is asked for on the terminal if it is not given."},
-    {"lookup", "Look the token up first: false keeps it as it is. The default is true."},
-    {0},
-};
-static const struct login_setting user_settings[] = {
-    {"username", "Name of the user."},
-    {"password", "Password of the user. It is asked for on the terminal if it is not given."},
-    {0},
-};
-static const struct login_setting ldap_settings[] = {
-    {"username", "Name of the user. The default is the one logged in on this machine."},
-    {"password",
-     "Password of the user. It is asked for on the terminal if neither it nor the VAULT_LDAP_PASSWORD "
-     "environment variable is given."},
-    {0},
-};
-
-static const struct method {
-    const char *name;
-    struct error *(*login)(struct cli *c, const struct json *given, str path, struct json **ret_secret);
-    const char *about;
-    const struct login_setting *settings;
-} methods[] = {
-    {"token", login_token, "Takes a token that exists already and keeps it for later calls.", token_settings},
-    {"userpass", login_user, "Logs in with a name and a password that the server keeps.", user_settings},
-    {"ldap", login_user, "Logs in with a name and a password of an LDAP directory.", ldap_settings},
-    {"okta", login_user, "Logs in with a name and a password of Okta.", user_settings},
-    {"radius", login_user, "Logs in with a name and a password of a RADIUS server.", user_settings},
-};
-
-static const struct method *method_find(str name)
-{
-    for (size_t i = 0; i < COUNT_OF(methods); i++)
-        if (str_eq(name, str_from_cstr(methods[i].name)))
-            return &methods[i];
     return NULL;
 }
 
@@ -199,11 +113,13 @@ struct error *cmd_login(struct cli *c)
     bool store = !token_only && !flag_bool(&c->flags, "no-store");
     if (flag_bool(&c->flags, "no-store") && flag_bool(&c->flags, "no-print"))
         return usage_error(c, "-no-store and -no-print cannot be used together");
-    const struct method *method = method_find(name);
+    const struct login_method *method = login_method_find(name);
     if (!method)
-        return usage_error(
-            c, "Unknown auth method: %.*s. Use \"%.*s auth list\" to see the methods of the server.",
-            PSTR(name), PSTR(c->called));
+        return usage_error(c,
+                           "Unknown auth method: %.*s. This program logs in with aws, cert, github, ldap, "
+                           "okta, radius, token and "
+                           "userpass; for others write to the method: \"%.*s write auth/%.*s/login ...\".",
+                           PSTR(name), PSTR(c->called), PSTR(name));
     struct json *given;
     struct json *secret;
     TRY(credentials_given(c, method->login == login_token, &given));
@@ -222,14 +138,18 @@ struct error *cmd_login(struct cli *c)
         return secret_print(c, secret);
     if (wrap)
         TRY(unwrap(c, &secret));
-    if (!json_is_null(json_get(json_get(secret, STR("auth")), STR("mfa_requirement"))))
+    TRY(mfa_answer(c, &secret));
+    if (mfa_is_asked(secret)) {
+        cli_warn(
+            c, "The login needs a second factor: write it to sys/mfa/validate with the request id below.\n");
         return secret_print(c, secret);
+    }
     return store_and_print(c, secret, store);
 }
 
 /* ---- auth help ---- */
 
-static void method_help(struct cli *c, const struct method *m)
+static void method_help(struct cli *c, const struct login_method *m)
 {
     enum { WIDTH = 72, BYTES_MAX = 64 * 1024 };
     struct buf b;
@@ -247,7 +167,7 @@ static void method_help(struct cli *c, const struct method *m)
 struct error *cmd_auth_help(struct cli *c)
 {
     str name = str_trim(c->args[0]);
-    const struct method *m = method_find(name);
+    const struct login_method *m = login_method_find(name);
     if (!m) { /* where one is mounted? */
         struct client_request rq = {.method = "GET", .path = STR("sys/auth")};
         struct json *secret;
@@ -258,7 +178,7 @@ struct error *cmd_auth_help(struct cli *c)
         if (!mount)
             return error_new(c->arena, ERR_NOT_FOUND, "No auth method available on the server at \"%.*s\"",
                              PSTR(path));
-        m = method_find(json_get_str(mount, STR("type")));
+        m = login_method_find(json_get_str(mount, STR("type")));
     }
     if (!m)
         return error_new(c->arena, ERR_NOT_FOUND,

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "cli/cmd.h"
+#include "cli/hint.h"
 #include "client/file.h"
 #include "client/secret.h"
 
@@ -192,6 +193,7 @@ struct error *cmd_init(struct cli *c)
     print_keys(c, "Unseal Key", json_get(out, STR("unseal_keys_b64")));
     print_keys(c, "Recovery Key", json_get(out, STR("recovery_keys_b64")));
     init_prose(c, out, auto_seal);
+    hint_next(c, auto_seal ? "login" : "operator unseal");
     return NULL;
 }
 

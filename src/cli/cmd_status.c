@@ -1,6 +1,7 @@
 /* status and operator unseal: both show what sys/seal-status and sys/leader say. */
 #include "base/clock.h"
 #include "cli/cmd.h"
+#include "cli/hint.h"
 #include "client/secret.h"
 
 const struct flag unseal_flags[] = {
@@ -136,6 +137,12 @@ static struct error *status_print(struct cli *c, struct json *seal_status)
     table_init(&t, c->arena, 2);
     status_rows(&t, status);
     table_print(c, &t, true);
+    if (!json_get_bool(status, STR("initialized")))
+        hint_next(c, "operator init");
+    else if (json_get_bool(status, STR("sealed")))
+        hint_next(c, "operator unseal");
+    else if (!client_token(c->client).n)
+        hint_next(c, "login");
     return NULL;
 }
 

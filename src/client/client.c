@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/rand.h"
+#include "client/srv.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -14,6 +15,8 @@ struct client {
     str base; /* address without slashes at the end; http://localhost for a unix socket */
     str unix_socket;
     struct http_client *http;
+    int64_t allowance_ns; /* of the rate limit: time saved up, at most rate_burst intervals */
+    int64_t last_ns;      /* when it was counted */
 };
 
 static struct error *bad_variable(struct arena *a, const char *name)
@@ -25,6 +28,31 @@ static struct error *bool_setting(struct arena *a, const struct environment *e, 
 {
     str text = environment_setting(e, str_from_cstr(name));
     return text.n && !bool_from_str(text, ret) ? bad_variable(a, name) : NULL;
+}
+
+/* "RATE[:BURST]" requests a second; the burst is the rate, at least 1, if it is not given. */
+static struct error *rate_setting(struct arena *a, const struct environment *e, struct client_settings *s)
+{
+    str text = environment_setting(e, STR("RATE_LIMIT"));
+    str rate;
+    str burst;
+    str whole;
+    str part;
+    uint64_t n = 0;
+    uint64_t thousandths = 0;
+    if (!text.n)
+        return NULL;
+    bool has_burst = str_cut(text, ':', &rate, &burst);
+    bool has_part = str_cut(rate, '.', &whole, &part);
+    part = str_slice(arena_join(a, part, STR("000")), 0, 3);
+    bool ok = str_parse_u64(whole, &n) && n < UINT32_MAX && (!has_part || str_parse_u64(part, &thousandths));
+    thousandths += n * 1000;
+    s->rate_burst = MAX(n, 1);
+    if (!ok || !thousandths || (has_burst && !str_parse_u64(burst, &s->rate_burst)) || !s->rate_burst ||
+        s->rate_burst > UINT32_MAX)
+        return bad_variable(a, "RATE_LIMIT");
+    s->rate_interval_ns = (int64_t)(1000 * (uint64_t)NS_PER_S / thousandths);
+    return NULL;
 }
 
 struct error *client_settings_from_environment(struct arena *a, const struct environment *e,
@@ -49,6 +77,8 @@ struct error *client_settings_from_environment(struct arena *a, const struct env
         s.http.proxy = environment_setting(e, STR("HTTP_PROXY"));
     TRY(bool_setting(a, e, "SKIP_VERIFY", &s.http.tls_skip_verify));
     TRY(bool_setting(a, e, "DISABLE_REDIRECTS", &s.disable_redirects));
+    TRY(bool_setting(a, e, "SRV_LOOKUP", &s.srv_lookup));
+    TRY(rate_setting(a, e, &s));
     str timeout = environment_setting(e, STR("CLIENT_TIMEOUT"));
     if (duration_parse(a, timeout, &s.http.timeout_ns))
         return bad_variable(a, "CLIENT_TIMEOUT");
@@ -64,6 +94,20 @@ struct error *client_settings_from_environment(struct arena *a, const struct env
     }
     *ret_settings = s;
     return NULL;
+}
+
+/* The address with its host replaced by what DNS says; as it is when it has a port, or DNS says nothing. */
+static str address_looked_up(struct arena *a, str address)
+{
+    size_t scheme = str_find(address, STR("://"));
+    str rest = str_from(address, scheme + 3);
+    str host = str_slice(rest, 0, str_index(rest, '/'));
+    if (scheme == address.n || !host.n || str_index(host, ':') < host.n)
+        return address;
+    str found = srv_lookup(a, host);
+    return found.n ? arena_fmt(a, "%.*s://%.*s%.*s", (int)scheme, address.p, PSTR(found),
+                               PSTR(str_from(rest, host.n)))
+                   : address;
 }
 
 struct error *client_new(struct arena *a, const struct client_settings *s, struct client **ret_client)
@@ -82,9 +126,13 @@ struct error *client_new(struct arena *a, const struct client_settings *s, struc
     if (str_starts(s->address, STR("unix://"))) {
         c->unix_socket = str_from(s->address, 7);
         c->base = STR("http://localhost");
+    } else if (s->srv_lookup) {
+        c->base = address_looked_up(a, s->address);
     }
     while (str_ends(c->base, STR("/")))
         c->base.n--;
+    c->allowance_ns = (int64_t)s->rate_burst * s->rate_interval_ns;
+    c->last_ns = clock_mono_ns(clock_real());
     c->http = http_client_new(&s->http);
     *ret_client = c;
     return NULL;
@@ -230,14 +278,30 @@ void client_pause(int64_t ns)
         ;
 }
 
-/* Waits before the next try: what Retry-After says, or 1 to 1.5 s times the number of tries. */
+/* Waits before the next try: what Retry-After says (of a busy server), or 1 to 1.5 s times the number of
+ * tries. */
 static void wait_to_retry(const struct http_result *r, uint64_t tries)
 {
     uint64_t after_s = 0;
+    bool busy = r->status == 429 || r->status == 503;
     int64_t ns = (int64_t)((1000 + rng_below(rng_system(), 500)) * tries) * NS_PER_MS;
-    if (str_parse_u64(http_result_header(r, STR("Retry-After")), &after_s) && after_s < 3600)
+    if (busy && str_parse_u64(http_result_header(r, STR("Retry-After")), &after_s) && after_s < 3600)
         ns = (int64_t)after_s * NS_PER_S;
     client_pause(ns);
+}
+
+/* Waits until the rate limit lets one more request out. */
+static void wait_for_rate(struct client *c)
+{
+    int64_t interval = c->s.rate_interval_ns;
+    if (!interval)
+        return;
+    int64_t now = clock_mono_ns(clock_real());
+    int64_t most = (int64_t)c->s.rate_burst * interval;
+    c->allowance_ns = MIN(c->allowance_ns + (now - c->last_ns), most) - interval;
+    c->last_ns = now;
+    if (c->allowance_ns < 0)
+        client_pause(-c->allowance_ns);
 }
 
 static bool is_retryable(int status)
@@ -250,6 +314,7 @@ static struct error *send_with_retries(struct client *c, struct arena *a, const 
 {
     for (uint64_t tries = 0;;) {
         *ret = (struct http_result){0};
+        wait_for_rate(c);
         struct error *e = http_client_do(c->http, a, str_from_cstr(p->method), p->url, c->unix_socket,
                                          p->headers, p->n_headers, p->body, ret);
         if (tries == c->s.retries_max || (!e && !is_retryable(ret->status)))

@@ -20,6 +20,9 @@ struct client_settings {
     struct http_header *headers; /* sent with every request; names do not begin with X-Vault- */
     size_t n_headers;
     bool policy_override, disable_redirects;
+    bool srv_lookup;          /* an address without a port is looked up in DNS (client/srv.h) */
+    int64_t rate_interval_ns; /* between two requests, in the long run; 0: no limit */
+    uint64_t rate_burst;      /* so many may go out at once */
     uint64_t retries_max;
     struct http_client_config http;
 };

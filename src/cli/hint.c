@@ -1,0 +1,47 @@
+#include "cli/hint.h"
+
+/* The first one whose words are in the error. %.*s: the name of the program. */
+static const struct {
+    const char *words, *hint;
+} hints[] = {
+    {"connect: connection refused", "No server listens there. VAULT_ADDR or -address says which one to ask."},
+    {"connect: no such file or directory",
+     "No server listens there. VAULT_ADDR or -address says which one to ask."},
+    {"no such host", "The name is not known. VAULT_ADDR or -address says which server to ask."},
+    {"HTTP response to HTTPS client",
+     "The server speaks plain HTTP: the address (VAULT_ADDR, -address) begins with http:// then."},
+    {"signed by unknown authority",
+     "VAULT_CACERT or -ca-cert names the file with the authority's certificate."},
+    {"certificate is not valid for",
+     "VAULT_TLS_SERVER_NAME or -tls-server-name says which name the certificate has."},
+    {"certificate required",
+     "The server wants a certificate: -client-cert and -client-key, or their variables."},
+    {"context deadline exceeded", "No answer in time. VAULT_CLIENT_TIMEOUT makes it longer than 60 s."},
+    {"unsupported protocol scheme", "An address begins with http://, https:// or unix://."},
+    {"Vault is sealed", "`%.*s operator unseal` takes the shares of the key."},
+    {"Vault is not initialized", "`%.*s operator init` makes the keys and the first root token."},
+    {"missing client token", "`%.*s login` gets a token; VAULT_TOKEN gives one."},
+    {"permission denied", "`%.*s policy explain` tells who manages the server which rule decided."},
+    {"is not a terminal", "Run this on a terminal, or give the value as an argument."},
+};
+
+str hint_about(struct cli *c, str error_text)
+{
+    for (size_t i = 0; i < COUNT_OF(hints); i++) {
+        str hint = str_from_cstr(hints[i].hint);
+        str before;
+        str after;
+        if (str_find(error_text, str_from_cstr(hints[i].words)) == error_text.n)
+            continue;
+        return str_cut(hint, '%', &before, &after) ? arena_fmt(c->arena, "%.*s%.*s%.*s", PSTR(before),
+                                                               PSTR(c->called), PSTR(str_from(after, 3)))
+                                                   : hint;
+    }
+    return (str){0};
+}
+
+void hint_next(struct cli *c, const char *command)
+{
+    if (c->terminal && c->format == OUTPUT_TABLE)
+        cli_warn(c, "\nNext: %.*s %s", PSTR(c->called), command);
+}
