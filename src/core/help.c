@@ -35,10 +35,26 @@ static void put_field(struct buf *b, const struct field *f)
     put_indented(b, str_from_cstr(f->help), 2 * HELP_MARGIN);
 }
 
+/* The template as the pattern it stands for: "^keys/(?P<name>[^/]+)$". */
+static void put_pattern(struct buf *b, str path)
+{
+    str before, name, rest;
+
+    buf_put_byte(b, '^');
+    while (str_cut(path, '{', &before, &rest) && str_cut(rest, '}', &name, &path)) {
+        bool all = str_ends(name, STR("..."));
+
+        buf_put_fmt(b, "%.*s(?P<%.*s>%s)", PSTR(before), PSTR(str_slice(name, 0, name.n - (all ? 3 : 0))),
+                    all ? ".+" : "[^/]+");
+    }
+    buf_put_fmt(b, "%.*s$", PSTR(path));
+}
+
 static void put_route_text(struct buf *b, str path, const struct route *r)
 {
-    buf_put_fmt(b, "Request:        %.*s\nMatching Route: %s\n\n%s\n", PSTR(path), r->path,
-                r->help ? r->help : "<no synopsis>");
+    buf_put_fmt(b, "Request:        %.*s\nMatching Route: ", PSTR(path));
+    put_pattern(b, str_from_cstr(r->path));
+    buf_put_fmt(b, "\n\n%s\n", r->help ? r->help : "<no synopsis>");
     if (r->fields && r->fields[0].name)
         buf_put_str(b, STR("\n## PARAMETERS\n"));
     for (const struct field *f = r->fields; f && f->name; f++)

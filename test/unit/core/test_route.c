@@ -170,12 +170,13 @@ static void test_help(void **state)
     (void)state;
     assert_ok(route_help(&rq, &engine, &table[2], &rs));
     assert_true(rs.bare_body);
-    assert_str(json_get_str(rs.data, STR("help")),
-               "Request:        keys/k\nMatching Route: keys/{name}\n\nOne item.\n\n## PARAMETERS\n"
-               "\n    name (string)\n\n        Name of the item.\n\n    size (int)\n\n        How large.\n"
-               "\n    ttl (duration (sec))\n\n        How long.\n\n    tags (slice)\n\n        "
-               "(DEPRECATED)\n        Words.\n"
-               "\n    version (int)\n\n        Which one.\n\n## DESCRIPTION\n\nMore about it.");
+    assert_str(
+        json_get_str(rs.data, STR("help")),
+        "Request:        keys/k\nMatching Route: ^keys/(?P<name>[^/]+)$\n\nOne item.\n\n## PARAMETERS\n"
+        "\n    name (string)\n\n        Name of the item.\n\n    size (int)\n\n        How large.\n"
+        "\n    ttl (duration (sec))\n\n        How long.\n\n    tags (slice)\n\n        "
+        "(DEPRECATED)\n        Words.\n"
+        "\n    version (int)\n\n        Which one.\n\n## DESCRIPTION\n\nMore about it.");
     assert_true(json_is_null(json_get(rs.data, STR("see_also"))));
     const struct json *paths = json_get(json_get(rs.data, STR("openapi")), STR("paths"));
 
