@@ -272,5 +272,7 @@ struct parsed request_parse(struct front_call *fc)
     rq->headers = x->headers;
     rq->n_headers = x->n_headers;
     rq->peer.client_cert_der = x->client_cert_der;
+    rq->peer.metrics_open = x->listener && x->listener->unauthenticated_metrics_access;
+    rq->peer.in_flight_open = x->listener && x->listener->unauthenticated_in_flight_access;
     return body_step(x, rq, query);
 }

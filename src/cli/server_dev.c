@@ -133,6 +133,9 @@ struct error *server_dev_config(struct cli *c, struct config *given, struct conf
     merged->n_listeners = given->n_listeners + 1;
     merged->storage = dev->storage;
     merged->disable_mlock = true;
+    if (merged->prometheus_retention_ns == 0)
+        merged->prometheus_retention_ns = dev->prometheus_retention_ns;
+    merged->metrics_disable_hostname = true;
     *ret = merged;
     return NULL;
 }

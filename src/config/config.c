@@ -9,26 +9,35 @@
 
 #define C(member) offsetof(struct config, member)
 
-enum { SEALS_MAX = 3, HSM_MAX = 1 };
+enum { SEALS_MAX = 3, HSM_MAX = 1, USAGE_PERIOD_S = 600, GAUGE_CARDINALITY_MAX = 500, LEASE_BUCKETS = 168 };
 
 /* clang-format off */
 static const struct row telemetry_rows[] = {
     {"prometheus_retention_time", ROW_DURATION, C(prometheus_retention_ns)},
     {"disable_hostname", ROW_BOOL, C(metrics_disable_hostname)},
-    {"statsite_address", ROW_IGNORED}, {"statsd_address", ROW_IGNORED}, {"dogstatsd_addr", ROW_IGNORED},
-    {"dogstatsd_tags", ROW_IGNORED}, {"circonus_api_token", ROW_IGNORED}, {"circonus_api_app", ROW_IGNORED},
+    {"statsite_address", ROW_STR, C(telemetry.statsite_address)},
+    {"statsd_address", ROW_STR, C(telemetry.statsd_address)},
+    {"dogstatsd_addr", ROW_STR, C(telemetry.dogstatsd_addr)},
+    {"dogstatsd_tags", ROW_LIST, C(telemetry.dogstatsd_tags), C(telemetry.n_dogstatsd_tags)},
+    {"enable_hostname_label", ROW_BOOL, C(telemetry.hostname_label)},
+    {"metrics_prefix", ROW_STR, C(telemetry.prefix)},
+    {"usage_gauge_period", ROW_STR, C(telemetry.usage_gauge_period)},
+    {"maximum_gauge_cardinality", ROW_INT, C(telemetry.gauge_cardinality_max)},
+    {"lease_metrics_epsilon", ROW_DURATION, C(telemetry.lease_epsilon_ns)},
+    {"num_lease_metrics_buckets", ROW_INT, C(telemetry.lease_buckets)},
+    {"add_lease_metrics_namespace_labels", ROW_BOOL, C(telemetry.lease_namespace_labels)},
+    {"filter_default", ROW_BOOL, C(telemetry.filter_default)},
+    {"prefix_filter", ROW_LIST, C(telemetry.prefix_filters), C(telemetry.n_prefix_filters)},
+    {"circonus_api_token", ROW_STR, C(telemetry.circonus_api_token)}, {"circonus_api_app", ROW_IGNORED},
     {"circonus_api_url", ROW_IGNORED}, {"circonus_submission_interval", ROW_IGNORED},
     {"circonus_submission_url", ROW_IGNORED}, {"circonus_check_id", ROW_IGNORED},
     {"circonus_check_force_metric_activation", ROW_IGNORED}, {"circonus_check_instance_id", ROW_IGNORED},
     {"circonus_check_search_tag", ROW_IGNORED}, {"circonus_check_tags", ROW_IGNORED},
     {"circonus_check_display_name", ROW_IGNORED}, {"circonus_broker_id", ROW_IGNORED},
-    {"circonus_broker_select_tag", ROW_IGNORED}, {"stackdriver_project_id", ROW_IGNORED},
+    {"circonus_broker_select_tag", ROW_IGNORED},
+    {"stackdriver_project_id", ROW_STR, C(telemetry.stackdriver_project_id)},
     {"stackdriver_location", ROW_IGNORED}, {"stackdriver_namespace", ROW_IGNORED},
-    {"stackdriver_debug_logs", ROW_IGNORED}, {"enable_hostname_label", ROW_IGNORED},
-    {"metrics_prefix", ROW_IGNORED}, {"usage_gauge_period", ROW_IGNORED}, {"maximum_gauge_cardinality", ROW_IGNORED},
-    {"lease_metrics_epsilon", ROW_IGNORED}, {"num_lease_metrics_buckets", ROW_IGNORED},
-    {"add_lease_metrics_namespace_labels", ROW_IGNORED}, {"filter_default", ROW_IGNORED},
-    {"prefix_filter", ROW_IGNORED},
+    {"stackdriver_debug_logs", ROW_IGNORED},
     {0},
 };
 
@@ -53,6 +62,10 @@ static const struct row config_rows[] = {
     {"log_level", ROW_STR, C(log_level)},
     {"log_format", ROW_STR, C(log_format)},
     {"log_file", ROW_STR, C(log_file)},
+    {"log_rotate_duration", ROW_STR, C(log_rotate_duration)},
+    {"log_rotate_bytes", ROW_STR, C(log_rotate_bytes)},
+    {"log_rotate_max_files", ROW_STR, C(log_rotate_max_files)},
+    {"log_requests_level", ROW_STR, C(log_requests_level)},
     {"telemetry", ROW_BLOCK, .block = telemetry_rows},
     /* blocks with functions of their own */
     {"storage", ROW_IGNORED}, {"backend", ROW_IGNORED}, {"ha_storage", ROW_IGNORED}, {"ha_backend", ROW_IGNORED},
@@ -62,8 +75,7 @@ static const struct row config_rows[] = {
     {"cloud", ROW_IGNORED}, {"cluster_cipher_suites", ROW_IGNORED}, {"disable_indexing", ROW_IGNORED},
     {"disable_performance_standby", ROW_IGNORED}, {"disable_sealwrap", ROW_IGNORED},
     {"disable_sentinel_trace", ROW_IGNORED}, {"enable_response_header_raft_node_id", ROW_IGNORED},
-    {"log_rotate_duration", ROW_IGNORED}, {"log_rotate_bytes", ROW_IGNORED}, {"log_rotate_max_files", ROW_IGNORED},
-    {"log_requests_level", ROW_IGNORED}, {"plugin_directory", ROW_IGNORED}, {"plugin_file_uid", ROW_IGNORED},
+    {"plugin_directory", ROW_IGNORED}, {"plugin_file_uid", ROW_IGNORED},
     {"plugin_file_permissions", ROW_IGNORED}, {"experiments", ROW_IGNORED}, {"license_path", ROW_IGNORED},
     {"detect_deadlocks", ROW_IGNORED}, {"imprecise_lease_role_tracking", ROW_IGNORED},
     {"administrative_namespace_path", ROW_IGNORED},
@@ -76,6 +88,12 @@ static const struct config config_default = {
     .max_lease_ttl_ns = 768 * 3600 * NS_PER_S,
     .default_lease_ttl_ns = 768 * 3600 * NS_PER_S,
     .default_max_request_duration_ns = 90 * NS_PER_S,
+    .telemetry = {.prefix = {"vault", 5},
+                  .usage_period_ns = USAGE_PERIOD_S * NS_PER_S,
+                  .gauge_cardinality_max = GAUGE_CARDINALITY_MAX,
+                  .lease_epsilon_ns = 3600 * NS_PER_S,
+                  .lease_buckets = LEASE_BUCKETS,
+                  .filter_default = true},
 };
 /* clang-format on */
 
@@ -246,6 +264,7 @@ static struct error *text_read(struct arena *a, str file_name, str text, struct 
     struct hcl_value *root;
     struct reader r = {a, file_name, &ret->config};
     TRY(hcl_parse(a, text, &root));
+    ret->config.telemetry.filter_default = true;
     if (count_blocks(root, STR("telemetry")) > 0)
         ret->config.prometheus_retention_ns = 24 * 3600 * NS_PER_S;
     TRY(rows_read(&r, config_rows, root, &ret->config, &ret->given));
@@ -317,9 +336,34 @@ static struct error *draft_finish(struct arena *a, struct draft *d)
     return NULL;
 }
 
+static struct error *telemetry_finish(struct arena *a, struct config_telemetry *t)
+{
+    str period = t->usage_gauge_period;
+
+    for (size_t i = 0; i < t->n_prefix_filters; i++)
+        if (!str_starts(t->prefix_filters[i], STR("+")) && !str_starts(t->prefix_filters[i], STR("-")))
+            return error_new(a, ERR_BAD_REQUEST, "Filter rule must begin with either '+' or '-': \"%.*s\"",
+                             PSTR(t->prefix_filters[i]));
+    t->prefix = t->prefix.n ? t->prefix : STR("vault");
+    t->gauge_cardinality_max =
+        t->gauge_cardinality_max > 0 ? t->gauge_cardinality_max : GAUGE_CARDINALITY_MAX;
+    t->lease_epsilon_ns = t->lease_epsilon_ns > 0 ? t->lease_epsilon_ns : 3600 * NS_PER_S;
+    t->lease_buckets = t->lease_buckets > 0 ? t->lease_buckets : LEASE_BUCKETS;
+    t->usage_period_ns = USAGE_PERIOD_S * NS_PER_S;
+    if (str_eq(period, STR("none")))
+        t->usage_period_ns = 0;
+    else if (period.n > 0)
+        TRY(duration_parse(a, period, &t->usage_period_ns));
+    return NULL;
+}
+
 /* What only holds once nothing changes any more. */
 static struct error *config_check(struct arena *a, struct config *c)
 {
+    struct error *e = telemetry_finish(a, &c->telemetry);
+
+    if (e)
+        return error_wrap(a, e, "error parsing 'telemetry': %.*s", PSTR(e->text));
     if (c->default_lease_ttl_ns > c->max_lease_ttl_ns)
         return error_new(a, ERR_BAD_REQUEST, "cannot have DefaultLeaseTTL larger than MaxLeaseTTL");
     TRY(address_fill(a, "api_addr", &c->api_addr));

@@ -64,6 +64,21 @@ struct config_listener {
     size_t n_response_headers;
 };
 
+struct config_telemetry {
+    str statsite_address, statsd_address, dogstatsd_addr; /* host:port; empty: none */
+    str *dogstatsd_tags;                                  /* "name:value" or "name" */
+    size_t n_dogstatsd_tags;
+    bool hostname_label;
+    str prefix; /* "vault" */
+    str usage_gauge_period;
+    int64_t usage_period_ns; /* of the text above: 10 minutes; 0: none */
+    int64_t gauge_cardinality_max, lease_epsilon_ns, lease_buckets;
+    bool lease_namespace_labels, filter_default;
+    str *prefix_filters; /* "+name" lets through, "-name" stops; the longest that fits decides */
+    size_t n_prefix_filters;
+    str circonus_api_token, stackdriver_project_id; /* sinks that are not there: to be told so */
+};
+
 struct config {
     struct config_block *storage, *ha_storage; /* NULL if absent */
     struct config_block *seals;
@@ -76,10 +91,13 @@ struct config {
     int64_t cache_size;  /* entries; default 131072 */
     int64_t cache_bytes; /* coffer's own; default 16 MiB */
     int64_t max_lease_ttl_ns, default_lease_ttl_ns, default_max_request_duration_ns;
-    str log_level, log_format, log_file; /* empty: info, standard, none */
+    str log_level, log_format, log_file;                             /* empty: info, standard, none */
+    str log_rotate_duration, log_rotate_bytes, log_rotate_max_files; /* as text: a flag may replace them */
+    str log_requests_level;                                          /* empty: requests are not logged */
     struct config_lockout *lockouts;
     size_t n_lockouts;
     bool disable_user_lockout; /* by the environment: everywhere */
+    struct config_telemetry telemetry;
     bool metrics_disable_hostname;
     int64_t prometheus_retention_ns; /* 0: no Prometheus output; 24 h when there is a telemetry block without
                                         a value */

@@ -194,6 +194,7 @@ static size_t row_bytes(const struct row *row)
     case ROW_DURATION: return sizeof(int64_t);
     case ROW_COUNT:
     case ROW_TLS: return sizeof(int);
+    case ROW_LIST: return sizeof(str *);
     default: return 0;
     }
 }
@@ -214,6 +215,8 @@ static bool row_is_empty(const struct row *row, const void *base)
 static void row_copy(const struct row *row, void *base, const void *from)
 {
     memcpy((char *)base + row->offset, (const char *)from + row->offset, row_bytes(row));
+    if (row->kind == ROW_LIST)
+        memcpy((char *)base + row->count_offset, (const char *)from + row->count_offset, sizeof(size_t));
 }
 
 void rows_default(const struct row *rows, void *base, const void *defaults)

@@ -26,6 +26,7 @@ struct lane;
 struct volatile_store;
 struct ha;
 struct autoseal;
+struct telemetry;
 struct move;
 
 struct opened { /* from unseal to seal; reference-counted: core and active */
@@ -89,6 +90,7 @@ struct inflight { /* one per loop: requests that hold struct active, by parity o
 };
 
 enum { CORE_LOOPS_MAX = 64 };
+enum { STORAGE_GET, STORAGE_LIST, STORAGE_PUT, STORAGE_DELETE, STORAGE_OPS_ };
 
 struct engine_entry {
     const struct engine *engine;
@@ -126,6 +128,9 @@ struct core {
     /* control thread: storage failed; reopen and activate once all stragglers are gone */
     bool rebuild;
     struct loop_timer zombie_timer; /* control thread */
+    struct telemetry *telemetry;
+    struct loop_timer telemetry_timer;      /* control thread */
+    uint16_t storage_metrics[STORAGE_OPS_]; /* series of base/metrics.h */
 };
 
 struct space *active_space(struct active *a, enum core_space which);

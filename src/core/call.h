@@ -34,7 +34,9 @@ struct call_state {
     struct snapshot *snapshot; /* of the last run; held by the arena */
     struct job job;
     struct post post;
-    int64_t deadline_ns;
+    int64_t started_ns, deadline_ns;
+    int64_t run_ns;                           /* monotonic: begin of the last run */
+    int64_t token_ns, checked_ns, handled_ns; /* of it: how long; -1: it did not come so far */
     unsigned rehearsals, loop_runs;
     bool in_lane;   /* once there, it comes back there */
     bool exclusive; /* runs alone, on published data */
@@ -71,6 +73,8 @@ void call_failed(struct call_state *cs, struct error *e);
 void call_make_request_line(struct call_state *cs);
 /* Sends the call to the storage pool in `mode`; false: the pool's queue is full. */
 bool call_to_pool(struct call_state *cs, enum txn_mode mode) MUST_USE;
+/* measure.c: the request is done: its times into the registry. Once, on its loop. */
+void call_measure(const struct call_state *cs, int64_t now_ns);
 void memos_free(void *call_state); /* memo.c; deferred in the request's arena */
 /* The same with the pool for what takes long; the call fails when that is full. */
 void call_to_slow_pool(struct call_state *cs);

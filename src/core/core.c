@@ -6,6 +6,7 @@
 #include "core/login/lockout.h"
 #include "core/rotation.h"
 #include "core/sys/sys.h"
+#include "core/telemetry/telemetry.h"
 #include "core/volatile.h"
 
 #include <malloc.h>
@@ -73,87 +74,6 @@ void opened_unref(struct opened *o)
         return;
     barrier_free(o->barrier);
     free(o);
-}
-
-/* ---- spaces and snapshots ---- */
-
-struct space *active_space(struct active *a, enum core_space which)
-{
-    return &a->core_spaces[which];
-}
-
-struct space *active_mount_space(struct active *a, str prefix)
-{
-    struct space *s;
-
-    mutex_lock(&a->spaces_mutex);
-    for (s = a->mount_spaces; s && !str_eq(s->prefix, prefix); s = s->next)
-        ;
-    if (!s) {
-        s = calloc(1, sizeof(*s) + prefix.n);
-        if (!s)
-            die("out of memory");
-        memcpy(s + 1, prefix.p, prefix.n);
-        s->prefix = (str){(char *)(s + 1), prefix.n};
-        s->next = a->mount_spaces;
-        a->mount_spaces = s;
-    }
-    mutex_unlock(&a->spaces_mutex);
-    return s;
-}
-
-struct mount_set *mount_set_new(void)
-{
-    struct arena *arena = arena_new(0);
-    struct mount_set *m = ARENA_NEW(arena, struct mount_set);
-
-    m->arena = arena;
-    atomic_init(&m->refs, 1);
-    return m;
-}
-
-struct mount_set *mount_set_ref(struct mount_set *m)
-{
-    atomic_fetch_add(&m->refs, 1);
-    return m;
-}
-
-void mount_set_unref(struct mount_set *m)
-{
-    if (m && atomic_fetch_sub(&m->refs, 1) == 1)
-        arena_free(m->arena);
-}
-
-void snapshot_drop(struct snapshot *s)
-{
-    if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
-        return;
-    mount_set_unref(TAKE(s->mounts));
-    audit_set_unref(TAKE(s->audit));
-}
-
-void snapshot_publish(struct active *a, struct mount_set *own_mounts, struct audit_set *own_audit)
-{
-    struct snapshot *s = calloc(1, sizeof(*s)), *old = atomic_load(&a->snapshot);
-
-    if (!s)
-        die("out of memory");
-    atomic_init(&s->refs, 1);
-    s->mounts = own_mounts;
-    s->audit = own_audit;
-    s->next = a->snapshots;
-    a->snapshots = s;
-    atomic_store(&a->snapshot, s);
-    snapshot_drop(old);
-}
-
-struct audit_set *active_audit_set(struct active *a)
-{
-    struct snapshot *s = snapshot_hold(a);
-    struct audit_set *set = audit_set_ref(s->audit);
-
-    snapshot_drop(s);
-    return set;
 }
 
 /* ---- struct active ---- */
@@ -369,6 +289,8 @@ struct error *core_activate(struct core *c, struct arena *err, struct storage_lo
 {
     /* the counters of this parity must be free of the generation before the last: its holders have deadlines
      * */
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
     for (reap_zombies(c); c->zombies && holders(c, atomic_load(&c->generation) & 1) > 0; reap_zombies(c))
         sched_yield();
     reap_zombies(c); /* the last of them may have left between the look and the count */
@@ -377,6 +299,7 @@ struct error *core_activate(struct core *c, struct arena *err, struct storage_lo
 
     if (e) {
         log_error("core", "post-unseal setup failed", F_STR("error", error_log_text(err, e)));
+        metric_time(METRIC_LEADERSHIP_SETUP_FAILED, clock_mono_ns(clock_real()) - begun_ns, 1);
         active_destroy(a);
         return e;
     }
@@ -386,6 +309,7 @@ struct error *core_activate(struct core *c, struct arena *err, struct storage_lo
     c->active_since_ns = clock_wall_ns(c->config.clock);
     mutex_unlock(&c->mutex);
     atomic_store(&c->active, a);
+    telemetry_usage_start(a);
     lease_manager_start(a->leases);
     identity_start(a);
     rotation_start(a->rotation);
@@ -393,6 +317,8 @@ struct error *core_activate(struct core *c, struct arena *err, struct storage_lo
     sweep_mounts_start(a);
     core_set_state(c, CORE_ACTIVE);
     autoseal_active(c->autoseal);
+    metric_time(METRIC_POST_UNSEAL, clock_mono_ns(clock_real()) - begun_ns, 1);
+    telemetry_tick(c);
     malloc_trim(0); /* what opening needed is not needed again */
     log_info("core", "post-unseal setup complete");
     if (!internal_submit(a, pending_resume, NULL, NULL))
@@ -406,6 +332,8 @@ void core_deactivate(struct core *c)
 
     if (!a)
         return;
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
     log_info("core", "pre-seal teardown starting");
     autoseal_inactive(c->autoseal);
     atomic_store(&c->active, NULL);
@@ -422,6 +350,7 @@ void core_deactivate(struct core *c)
     arena_reset(c->cluster_arena);
     mutex_unlock(&c->mutex);
     loop_timer_set(c->control, &c->zombie_timer, ZOMBIE_POLL_NS);
+    metric_time(METRIC_PRE_SEAL, clock_mono_ns(clock_real()) - begun_ns, 1);
     log_info("core", "pre-seal teardown complete");
 }
 
@@ -431,6 +360,8 @@ static void seal_now(struct core *c)
     autoseal_stop(c->autoseal);
     if (core_state(c) < CORE_STANDBY)
         return;
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
     log_info("core", "marked as sealed");
     core_set_state(c, CORE_SEALED);
     if (c->ha)
@@ -445,6 +376,8 @@ static void seal_now(struct core *c)
         opened_unref(o);
     }
     wipe_stack(); /* it was opened on this thread */
+    metric_time(METRIC_SEAL, clock_mono_ns(clock_real()) - begun_ns, 1);
+    telemetry_tick(c);
     log_info("core", "vault is sealed");
 }
 
@@ -635,9 +568,12 @@ struct error *core_control_step_down(struct core *c, struct arena *a, void *arg)
     (void)arg;
     if (!atomic_load(&c->active) || !c->ha)
         return NULL;
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
     log_warn("core", "stepping down from active operation to standby");
     core_set_state(c, CORE_STANDBY);
     core_deactivate(c);
+    metric_time(METRIC_STEP_DOWN, clock_mono_ns(clock_real()) - begun_ns, 1);
     ha_yield(c->ha);
     return NULL;
 }
@@ -736,6 +672,7 @@ struct core *core_new(const struct core_config *config)
     c->slow_pool = pool_new("slow", slow_threads(), SLOW_QUEUE_MAX);
     c->control = loop_new();
     c->autoseal = autoseal_new(c);
+    telemetry_start(c);
     thread_start(&c->control_thread, "control", control_main, c);
     if (c->config.storage->caps.has_lock)
         c->ha = ha_new(c);
@@ -764,6 +701,7 @@ void core_free(struct core *c)
     wait_posted(c, reap_posted);
     loop_stop(c->control);
     thread_join(&c->control_thread);
+    telemetry_stop(c);
     pool_free(c->storage_pool);
     pool_free(c->slow_pool);
     if (c->config.storage_config) /* perhaps another one than it began with */

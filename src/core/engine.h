@@ -174,6 +174,8 @@ struct request_peer {
     str remote_address;
     int remote_port;
     bytes client_cert_der;
+    /* what the listener it came in by shows without a token (sys/metrics …) */
+    bool metrics_open, in_flight_open;
 };
 
 enum { REQUEST_PARAMS_MAX = 8 };

@@ -1,6 +1,7 @@
 /* ha: contending for the HA lock. One thread waits for it while the node is unsealed; the control thread
  * promotes and demotes. */
 #include "base/log.h"
+#include "base/metrics.h"
 #include "core/active_private.h"
 
 #include <stdatomic.h>
@@ -68,6 +69,7 @@ static void lost_posted(struct loop *l, struct post *post)
     (void)l;
     if (a) {
         log_warn("core", "leadership lost, stopping active operation");
+        metric_time(METRIC_LEADERSHIP_LOST, clock_wall_ns(c->config.clock) - c->active_since_ns, 1);
         core_set_state(c, CORE_STANDBY);
         core_deactivate(c);
         set_busy(p->ha, false, 0);

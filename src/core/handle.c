@@ -172,7 +172,11 @@ static struct error *dispatch(struct call_state *cs)
     if (!fn)
         return fail_wrapped(rq, ERR_UNSUPPORTED, "unsupported operation");
     TRY(fields_parse(rq));
-    TRY(request_route_flags(rq) & ROUTE_LOGIN ? login_run(rq, rs, fn) : fn(rq, rs));
+    int64_t begun_ns = clock_mono_ns(clock_real());
+    struct error *e = request_route_flags(rq) & ROUTE_LOGIN ? login_run(rq, rs, fn) : fn(rq, rs);
+
+    cs->handled_ns = clock_mono_ns(clock_real()) - begun_ns;
+    TRY(e);
     if (rs->secret_lease)
         TRY(lease_grant(rq, rs));
     fields_warn(rq, rs);
@@ -199,9 +203,11 @@ static struct error *run_api(struct call_state *cs)
     if (cs->later_step) { /* what the first step proved stands, though it may have ended the token itself */
     } else if (!(flags & ROUTE_UNAUTH)) {
         TRY(authenticate(cs));
+        cs->token_ns = clock_mono_ns(clock_real()) - cs->run_ns;
         txn_reads_begin(&cs->txn);
         TRY(decide_create(rq));
         TRY(authorise(cs, flags));
+        cs->checked_ns = clock_mono_ns(clock_real()) - cs->run_ns;
     } else {
         TRY(decide_create(rq));
     }
@@ -249,8 +255,9 @@ void call_run(struct call_state *cs, enum txn_mode mode)
     struct request *rq = &cs->call->rq;
 
     run_reset(cs, mode);
-    if (!cs->internal_fn && !cs->later_step && mode != TXN_LOOP &&
-        clock_mono_ns(clock_real()) > cs->deadline_ns)
+    cs->run_ns = mode == TXN_LOOP ? cs->started_ns : clock_mono_ns(clock_real());
+    cs->token_ns = cs->checked_ns = cs->handled_ns = -1;
+    if (!cs->internal_fn && !cs->later_step && mode != TXN_LOOP && cs->run_ns > cs->deadline_ns)
         cs->call->error = fail(rq, ERR_TIMEOUT, "request timed out");
     else if (cs->internal_fn)
         cs->call->error = cs->internal_fn(rq, &cs->call->rs);
@@ -459,8 +466,11 @@ static void answer_finished(struct inflight *slot)
         if (set)
             write_lines(slot, from, to, set);
     }
+    int64_t now_ns = clock_mono_ns(clock_real());
+
     for (struct call_state *cs = first, *next; cs; cs = next) {
         next = cs->next;
+        call_measure(cs, now_ns);
         cs->call->done(cs->call);
     }
     arena_reset(slot->scratch);
@@ -588,7 +598,8 @@ void core_handle(struct core *c, struct core_call *call)
     struct call_state *cs = ARENA_NEW(rq->arena, struct call_state);
 
     *cs = (struct call_state){.call = call, .active = a, .slot = slot, .parity = parity};
-    cs->deadline_ns = clock_mono_ns(clock_real()) + c->config.config->default_max_request_duration_ns;
+    cs->started_ns = clock_mono_ns(clock_real());
+    cs->deadline_ns = cs->started_ns + c->config.config->default_max_request_duration_ns;
     call->state = cs;
     arena_defer(rq->arena, memos_free, cs);
     arena_defer(rq->arena, free_walks, rq);

@@ -2,6 +2,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "core/volatile.h"
 
 #include <stdatomic.h>
@@ -365,10 +366,29 @@ static struct storage_batch batch_of(struct arena *scratch, const struct active 
     return b;
 }
 
+/* Every entry of a group took as long as its commit. */
+static void measure_commit(const struct core *c, const struct storage_batch *b, int64_t ns)
+{
+    size_t deletes = 0;
+
+    for (size_t i = 0; i < b->n; i++)
+        deletes += b->puts[i].deletes;
+    if (b->n > deletes) {
+        metric_time(c->storage_metrics[STORAGE_PUT], ns, b->n - deletes);
+        metric_time(METRIC_BARRIER_PUT, ns, b->n - deletes);
+        metric_count(METRIC_CACHE_WRITE, b->n - deletes);
+    }
+    if (deletes > 0) {
+        metric_time(c->storage_metrics[STORAGE_DELETE], ns, deletes);
+        metric_time(METRIC_BARRIER_DELETE, ns, deletes);
+        metric_count(METRIC_CACHE_DELETE, deletes);
+    }
+}
+
 static struct error *commit_storage(struct lane *l, struct arena *scratch, const struct write_group *g)
 {
     struct storage_batch b = batch_of(scratch, l->active, g);
-    int64_t give_up_ns = clock_mono_ns(clock_real()) + COMMIT_RETRY_NS_MAX * NS_PER_S;
+    int64_t begun_ns = clock_mono_ns(clock_real()), give_up_ns = begun_ns + COMMIT_RETRY_NS_MAX * NS_PER_S;
     struct error *e;
 
     if (b.n == 0)
@@ -380,6 +400,8 @@ static struct error *commit_storage(struct lane *l, struct arena *scratch, const
         e = storage_commit(l->active->core->config.storage, scratch, &b);
     } while (e && e->kind == ERR_UNKNOWN_OUTCOME && clock_mono_ns(clock_real()) < give_up_ns);
     (void)FAULT(FAULT_COMMIT_AFTER);
+    if (!e)
+        measure_commit(l->active->core, &b, clock_mono_ns(clock_real()) - begun_ns);
     return e;
 }
 

@@ -22,7 +22,8 @@ struct mount {
     /* NULL: a type this program does not have; kept, shown, its paths answer an error */
     const struct engine *engine;
     struct space *space;
-    const struct json *entry; /* as stored, unknown fields and all */
+    const struct json *entry;   /* as stored, unknown fields and all */
+    _Atomic(uint16_t) *metrics; /* by operation: route.OP.PATH; METRIC_NONE: not asked for yet */
 };
 
 struct mount_table { /* sorted by path; never changes */

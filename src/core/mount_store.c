@@ -352,6 +352,7 @@ static struct mount mount_make(struct active *active, struct arena *arena, const
         m.routes = engine->routes;
     }
     m.space = space_of(active, arena, &m);
+    m.metrics = ARENA_ARRAY(arena, _Atomic(uint16_t), OP_COUNT_);
     return m;
 }
 

@@ -1,4 +1,5 @@
 #include "base/fault.h"
+#include "base/metrics.h"
 #include "core/active_private.h"
 #include "core/lane.h"
 #include "core/txn_private.h"
@@ -124,9 +125,11 @@ static struct error *fetch_backend(struct txn *t, struct space *s, str path, str
     if (backend->caps.blocking && !may_wait(t))
         return stop(t, TXN_WOULD_BLOCK);
     uint64_t seq = atomic_load(&s->seq);
+    int64_t begun_ns = clock_mono_ns(clock_real());
 
     t->past_lru = true;
     TRY(storage_get(backend, t->arena, path, &f->record));
+    metric_time(t->active->core->storage_metrics[STORAGE_GET], clock_mono_ns(clock_real()) - begun_ns, 1);
     /* in flight: it may be in the backend already, beside others of its group that the cache still has as
      * they were */
     if (backend->caps.blocking && (is_cacheable(s, path) || t->mode == TXN_REHEARSAL) &&
@@ -157,6 +160,7 @@ static struct error *fetch(struct txn *t, struct space *s, str path, struct foun
     if (FAULT(FAULT_LRU_MISS) && !may_wait(t))
         return stop(t, TXN_WOULD_BLOCK);
     f->entry = lru_get(t->active->lru, path);
+    metric_count(f->entry ? METRIC_CACHE_HIT : METRIC_CACHE_MISS, 1);
     if (!f->entry)
         return fetch_backend(t, s, path, f);
     arena_defer(t->arena, unref_entry, f->entry);
@@ -172,11 +176,13 @@ static struct error *open_record(struct txn *t, str path, bytes record, bytes *r
     }
     if (record.n < BARRIER_OVERHEAD_BYTES)
         return stored_error(t, path, BARRIER_DAMAGED);
+    int64_t begun_ns = clock_mono_ns(clock_real());
     uint8_t *clear = arena_alloc(t->arena, record.n - BARRIER_OVERHEAD_BYTES);
     enum barrier_result r = barrier_open(t->active->barrier, clear, path, record);
 
     if (r != BARRIER_OK)
         return stored_error(t, path, r);
+    metric_time(METRIC_BARRIER_GET, clock_mono_ns(clock_real()) - begun_ns, 1);
     *ret = (bytes){clear, record.n - BARRIER_OVERHEAD_BYTES};
     return NULL;
 }
@@ -479,7 +485,10 @@ static struct error *list_full(struct txn *t, struct space *s, str prefix, struc
 
     if (t->mode == TXN_LANE)
         lane_overlay_each(t->active->lane, t->arena, note_flying, &flying);
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
     TRY(storage_list(backend, t->arena, prefix, &set->names, &set->n));
+    metric_time(t->active->core->storage_metrics[STORAGE_LIST], clock_mono_ns(clock_real()) - begun_ns, 1);
     set->cap = set->n;
     for (const struct flying *f = flying.first; f; f = f->next)
         apply_write(set, prefix, f->path, f->deletes);
@@ -508,8 +517,11 @@ struct error *view_list(struct view *v, str prefix, str **ret_names, size_t *ret
 {
     struct name_set set = {.arena = v->txn->arena};
 
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
     assert(!is_in_memory(v->txn, v->space));
     TRY(list_full(v->txn, v->space, full_path(v, prefix), &set));
+    metric_time(METRIC_BARRIER_LIST, clock_mono_ns(clock_real()) - begun_ns, 1);
     *ret_names = set.names;
     *ret_n = set.n;
     return NULL;

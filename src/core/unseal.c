@@ -4,6 +4,7 @@
 #include "base/encode.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "core/active_private.h"
 #include "core/autoseal.h"
 #include "core/root_change.h"
@@ -308,6 +309,7 @@ struct error *core_refresh_seal_config(struct core *c, struct arena *a)
 struct error *core_unseal_share(struct core *c, struct arena *a, bytes share)
 {
     struct root_change_left *left;
+    int64_t begun_ns = clock_mono_ns(clock_real());
     struct secret *key = NULL;
     bool exists = true;
 
@@ -339,6 +341,7 @@ struct error *core_unseal_share(struct core *c, struct arena *a, bytes share)
         return NULL;
     }
     unseal_progress_free(p);
+    metric_time(METRIC_UNSEAL, clock_mono_ns(clock_real()) - begun_ns, 1);
     return e;
 }
 

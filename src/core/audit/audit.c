@@ -2,6 +2,7 @@
 #include "core/audit/audit.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/rand.h"
 #include "core/audit/audit_private.h"
 #include "core/stored.h"
@@ -85,6 +86,7 @@ void audit_make_response(struct arena *a, struct audit_set *set, const struct au
                          struct audit_lines *ret)
 {
     make(a, set, e, audit_format_response, ret);
+    ret->are_responses = true;
 }
 
 /* ---- writing ---- */
@@ -99,12 +101,40 @@ static bool device_write(struct arena *scratch, struct audit_device *d, const by
     return !e;
 }
 
+/* Every line of a batch took as long as the batch. */
+static void measure(const uint16_t metrics[2], const struct audit_lines *const *lines, size_t n, int64_t ns)
+{
+    size_t responses = 0;
+
+    for (size_t i = 0; i < n; i++)
+        responses += lines[i]->are_responses;
+    if (n > responses)
+        metric_time(metrics[0], ns, n - responses);
+    if (responses > 0)
+        metric_time(metrics[1], ns, responses);
+}
+
+static void measure_all(const struct audit_lines *const *lines, size_t n, int64_t ns, bool taken)
+{
+    static const uint16_t all[2] = {METRIC_AUDIT_REQUEST, METRIC_AUDIT_RESPONSE};
+    size_t responses = 0;
+
+    for (size_t i = 0; i < n; i++)
+        responses += lines[i]->are_responses;
+    measure(all, lines, n, ns);
+    metric_count(METRIC_AUDIT_REQUEST_FAILURE, taken ? 0 : n - responses);
+    metric_count(METRIC_AUDIT_RESPONSE_FAILURE, taken ? 0 : responses);
+}
+
 bool audit_write(struct arena *scratch, struct audit_set *set, const struct audit_lines *const *lines,
                  size_t n)
 {
-    bool taken = audit_set_is_empty(set) || n == 0;
+    if (audit_set_is_empty(set) || n == 0)
+        return true;
+    int64_t begun_ns = clock_mono_ns(clock_real()), before_ns = begun_ns, now_ns = begun_ns;
+    bool taken = false;
 
-    for (size_t i = 0; n && set && i < set->n; i++) {
+    for (size_t i = 0; i < set->n; i++) {
         bytes *entries = ARENA_ARRAY(scratch, bytes, n);
         bool made = true; /* all lines: none was too large */
 
@@ -115,7 +145,11 @@ bool audit_write(struct arena *scratch, struct audit_set *set, const struct audi
         }
         if (made && device_write(scratch, set->devices[i], entries, n))
             taken = true;
+        now_ns = clock_mono_ns(clock_real());
+        measure(set->devices[i]->metrics, lines, n, now_ns - before_ns);
+        before_ns = now_ns;
     }
+    measure_all(lines, n, now_ns - begun_ns, taken);
     return taken;
 }
 

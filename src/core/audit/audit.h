@@ -40,6 +40,7 @@ struct audit_lines {
     struct audit_hashes *hashes; /* one per device */
     size_t n;
     str client_id;
+    bool are_responses;
 };
 /* What happened so far; filled by core. error_text: bare ("permission denied") in request entries; wrapped as
  * sent in responses. */

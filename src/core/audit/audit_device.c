@@ -1,6 +1,7 @@
 /* audit_device: a device as the table describes it, and sets of devices. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "core/audit/audit_private.h"
 
 #include <stdatomic.h>
@@ -78,6 +79,8 @@ struct error *audit_device_new(struct arena *a, const struct json *entry, str sa
         return e;
     }
     d->key = hmac_key_new(bytes_from_str(salt));
+    d->metrics[0] = metric_id(METRIC_SAMPLE, arena_fmt(a, "audit.%.*s.log_request", PSTR(d->path)), NULL, 0);
+    d->metrics[1] = metric_id(METRIC_SAMPLE, arena_fmt(a, "audit.%.*s.log_response", PSTR(d->path)), NULL, 0);
     *ret = d;
     return NULL;
 }

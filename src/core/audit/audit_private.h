@@ -14,6 +14,7 @@ struct audit_device { /* immutable but for its handle, which has a lock of its o
     struct hmac_key *key;
     const struct audit_device_ops *ops;
     void *handle;
+    uint16_t metrics[2]; /* of request and response lines */
 };
 
 struct audited_header {

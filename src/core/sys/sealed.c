@@ -411,6 +411,8 @@ bool sys_sealed_handle(struct core *c, struct core_call *call)
 
     if (!str_starts(path, STR("sys/")))
         return false;
+    if (sys_open_handle(c, call))
+        return true;
     if (rq->op == OP_LIST) /* its slash is the front's */
         path.n--;
     for (size_t i = 0; i < COUNT_OF(sealed_routes); i++) {

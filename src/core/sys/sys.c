@@ -50,6 +50,7 @@ static const struct route *const tables[] = {
     wrapping_routes,
     sys_tool_routes,
     sys_rotate_routes,
+    sys_metric_routes,
     sys_counter_routes,
     sys_ui_header_routes,
     sys_node_routes,

@@ -1,0 +1,35 @@
+/* metrics: sys/metrics, for those with a token; and for all where the listener says so. */
+#include "core/active_private.h"
+#include "core/sys/sys.h"
+#include "core/telemetry/telemetry.h"
+
+static struct error *metrics_read_route(struct request *rq, struct response *rs)
+{
+    telemetry_answer(rq->core->telemetry, rq->arena, telemetry_format(rq, field_str(rq, "format")), rs);
+    return NULL;
+}
+
+bool sys_open_handle(struct core *c, struct core_call *call)
+{
+    const struct request *rq = &call->rq;
+    const struct json *format = json_get(rq->data, STR("format"));
+
+    if (rq->op != OP_READ || !rq->peer.metrics_open || !str_eq(rq->path, STR("sys/metrics")))
+        return false;
+    telemetry_answer(c->telemetry, rq->arena,
+                     telemetry_format(rq, format && format->type == JSON_STRING ? format->text : (str){0}),
+                     &call->rs);
+    call->done(call);
+    return true;
+}
+
+static const struct field metrics_fields[] = {
+    {"format", FT_STRING, FIELD_QUERY, .help = "prometheus for its text; else JSON."},
+    {0},
+};
+
+const struct route sys_metric_routes[] = {
+    {"metrics", metrics_fields, .ops = {[OP_READ] = {metrics_read_route, .help = "Shows the metrics."}},
+     .help = "What the server counts and measures about itself."},
+    {0},
+};
