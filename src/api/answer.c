@@ -17,6 +17,7 @@ static struct arena *scratch_of(struct front *f, const struct loop *l)
 /* ---- headers ---- */
 
 struct header_list {
+    str cache_control; /* empty: none may keep the answer */
     struct http_header v[ANSWER_HEADERS_MAX];
     size_t n;
 };
@@ -51,7 +52,7 @@ static void send(struct front_call *fc, struct header_list *h, int status, str t
     str ns = exchange_header(x, STR("X-Vault-Namespace"));
     bool head = str_eq(x->method, STR("HEAD"));
 
-    header_set(h, STR("Cache-Control"), STR("no-store"));
+    header_set(h, STR("Cache-Control"), h->cache_control.n ? h->cache_control : STR("no-store"));
     if (type.n)
         header_set(h, STR("Content-Type"), type);
     if (fc->front->host_name.n)
@@ -222,6 +223,8 @@ void answer_call(struct front_call *fc)
             redact(x->arena, x->listener, &call->rq, &call->rs);
         if (call->rs.raw_content_type.n)
             type = arena_str(a, call->rs.raw_content_type);
+        if (call->rs.max_age_s > 0)
+            h.cache_control = arena_fmt(a, "max-age=%lld", (long long)call->rs.max_age_s);
         if (some && status != 204)
             body = make_body(a, &call->rq, &call->rs);
     }

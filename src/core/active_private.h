@@ -66,6 +66,7 @@ struct active {
     struct token_state *tokens;
     struct lease_manager *leases;
     struct rotation *rotation;
+    struct oidc *oidc;
     struct acl_cache *acls;
     struct identity *identity;
     struct lockout *lockout;

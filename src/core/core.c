@@ -4,6 +4,7 @@
 #include "core/lane.h"
 #include "core/lease/sweep.h"
 #include "core/login/lockout.h"
+#include "core/oidc/oidc_private.h"
 #include "core/rotation.h"
 #include "core/sys/sys.h"
 #include "core/telemetry/telemetry.h"
@@ -113,6 +114,7 @@ struct active *active_build(struct core *c, struct opened *o, struct storage_loc
     a->volatiles = volatile_new(a);
     a->leases = lease_manager_new(a);
     a->rotation = rotation_new(a);
+    a->oidc = oidc_new(a);
     a->lane = lane_new(a);
     return a;
 }
@@ -124,6 +126,7 @@ void active_destroy(struct active *a)
     lane_free(a->lane);
     lease_manager_free(a->leases);
     rotation_free(a->rotation);
+    oidc_free(a->oidc);
     identity_free(a->identity);
     lockout_stop(a->lockout);
     sweep_mounts_stop(a);
@@ -164,6 +167,11 @@ struct lease_manager *active_leases(struct active *a)
 struct identity *active_identity(struct active *a)
 {
     return a->identity;
+}
+
+struct oidc *active_oidc(struct active *a)
+{
+    return a->oidc;
 }
 
 struct lockout *active_lockout(struct active *a)
@@ -313,6 +321,7 @@ struct error *core_activate(struct core *c, struct arena *err, struct storage_lo
     lease_manager_start(a->leases);
     identity_start(a);
     rotation_start(a->rotation);
+    oidc_start(a->oidc);
     lockout_start(a);
     sweep_mounts_start(a);
     core_set_state(c, CORE_ACTIVE);

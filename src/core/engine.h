@@ -286,8 +286,9 @@ struct response {
     size_t n_warnings;
     str raw_content_type; /* not empty: raw_body is sent as it is */
     bytes raw_body;
-    bool again;     /* commit, then run the handler again */
-    bool bare_body; /* the HTTP body is `data` alone, without the envelope (sys/health, sys/init …) */
+    int64_t max_age_s; /* how long others may keep the answer; 0: not at all */
+    bool again;        /* commit, then run the handler again */
+    bool bare_body;    /* the HTTP body is `data` alone, without the envelope (sys/health, sys/init …) */
     /* after commit and audit, on the control thread */
     struct error *(*control)(struct core *core, struct arena *a, void *arg);
     void *control_arg;

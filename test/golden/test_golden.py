@@ -23,6 +23,7 @@ CONVERSATIONS = (
     "kv1 cubbyhole policies acl-paths token-lookup token-revoke sys-init sys-unseal sys-seal sys-health "
     "audit http-edges acl-parameters approle-login approle-role audit-headers auth-mounts capabilities config-cors config-ui-headers "
     "custom-headers internal-ui kv2 kv2-metadata kv2-patch leases mounts mounts-tune namespace-header "
+    "identity-oidc "
     "password-policies remount sys-init-stored sys-leader sys-rotate token-batch token-create token-roles "
     "token-subset tools userpass wrapping").split()
 UNDER_TSAN = "kv1 cubbyhole policies acl-paths token-lookup token-revoke sys-unseal sys-seal".split()

@@ -1,9 +1,12 @@
 /* identity_engine: the engine identity/: who stands behind a token, as an API. Its routes are in tables of
  * their own. */
 #include "core/identity/identity.h"
+#include "core/oidc/oidc.h"
 
 /* One line for each table: src/core/oidc and src/core/mfa have theirs. */
 static const struct route *const tables[] = {
+    oidc_key_routes,
+    oidc_token_routes,
     NULL,
 };
 
