@@ -1,10 +1,14 @@
 """daily: what operators and applications do all day, coffer (sqlite) beside OpenBao (raft, one node); rows of bench.py.
 
-kv2read, kv2write (64 clients), lookup, create, login (its password hash included), list (1,000 and 100,000 keys): as `read` there.
+kv2read, kv2write (64 clients), lookup, create, list (1,000 and 100,000 keys): as `read` there.
+login: the same, and apart from the password hash: what each server's own bcrypt costs is measured in every round, all processors at it, and
+taken off. The two differ by more than the rest is; so that row says little where the hash's own figure moves.
 leases: coffer alone, 1,000,000 token leases: from exec to the first answered read after a restart, when the log says
 that all are restored, and the memory then.
 """
+import ctypes
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -64,8 +68,8 @@ def application(server):
     return server.ok("POST", "auth/token/create", {"policies": ["bench"], "ttl": "24h"}).body["auth"]["client_token"]
 
 
-def side_by_side(folder, prepare, connections, *request):
-    """Medians of both, in turn. prepare(server) makes what the request needs."""
+def side_by_side(folder, prepare, connections, *request, apart=None):
+    """Medians of both, in turn. prepare(server) makes what the request needs. apart: by server, what measures a part of its cost."""
     servers, out, tokens = [Coffer(folder / "coffer"), Bao(folder / "bao")], {}, {}
     try:
         for s in servers:
@@ -76,7 +80,11 @@ def side_by_side(folder, prepare, connections, *request):
         rounds = {s.name: [] for s in servers}
         for _ in range(ROUNDS):
             for s in servers:
-                rounds[s.name].append(wrk(s, tokens[s.name], SECONDS, connections, *request))
+                seen = wrk(s, tokens[s.name], SECONDS, connections, *request)
+                if apart:
+                    seen["apart_us"] = apart[s.name](SECONDS)
+                    seen["rest_us"] = seen["cpu_us"] - seen["apart_us"]
+                rounds[s.name].append(seen)
         out = {name: median(r) for name, r in rounds.items()}
     finally:
         for s in servers:
@@ -90,6 +98,37 @@ def with_kv2(server):
     while server.call("GET", "two/config").status != 200 and time.monotonic() < end:
         time.sleep(0.05)
     seed(server, SECRETS, "two/data/s%d", json.loads(SECRET))
+
+
+def c_hash_us(seconds):
+    """CPU microseconds of one check of a password by libcrypt, all processors at it."""
+    crypt = ctypes.CDLL("libcrypt.so.1").crypt_r
+    crypt.restype = ctypes.c_char_p
+    setting = b"$2a$10$abcdefghijklmnopqrstuu"
+    done, end, begin = [], time.monotonic() + seconds, time.process_time()
+
+    def run():
+        data = ctypes.create_string_buffer(32768)  # struct crypt_data
+        while time.monotonic() < end:
+            assert crypt(b"pw", setting, data).startswith(b"$2a$10$")
+            done.append(1)
+
+    threads = [threading.Thread(target=run) for _ in range(os.cpu_count())]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return (time.process_time() - begin) / len(done) * 1e6
+
+
+def go_hash_us(seconds):
+    """The same by Go's library."""
+    program = ROOT / "build/hashcost"
+    env = {**os.environ, "GOFLAGS": "-mod=readonly -buildvcs=false -modcacherw", "GOPROXY": "off", "GOMODCACHE": str(ROOT / "build/gomod"),
+           "GOCACHE": str(ROOT / "build/gocache"), "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    if not program.exists():
+        subprocess.run(["/usr/bin/go", "build", "-o", str(program), "./hashcost"], cwd=ROOT / "test/e2e/goclient", env=env, check=True)
+    return float(subprocess.run([str(program), str(seconds)], capture_output=True, text=True, check=True).stdout)
 
 
 def with_user(server):
@@ -152,6 +191,17 @@ def rows_of_leases(seen):
     yield "leases: RSS when restored, MiB", seen["restored_mib"], none, "", "under 300", seen["restored_mib"] < 300
 
 
+def measure_login(folder):
+    return side_by_side(folder, with_user, 8, "POST", "auth/userpass/login/ann", 1, '{"password": "pw"}', apart={"coffer": c_hash_us, "bao": go_hash_us})
+
+
+def rows_of_login(seen):
+    ours, peer = seen["coffer"], seen["bao"]
+    yield from rows_of_load("userpass login", seen)
+    yield "userpass login: its hash alone, us", ours["apart_us"], peer["apart_us"], "1/%.1f" % (peer["apart_us"] / ours["apart_us"]), "", True
+    yield "userpass login: without the hash, us", ours["rest_us"], peer["rest_us"], "", "", True
+
+
 def row(label, prepare, connections, *request, bound=0):
     return lambda f: side_by_side(f / label.replace(" ", "-"), prepare, connections, *request), lambda s: rows_of_load(label, s, bound)
 
@@ -161,7 +211,7 @@ MEASURES = {
     "kv2write": row("kv2 write", with_kv2, 64, "POST", "two/data/s%d", SECRETS, SECRET, bound=6),
     "lookup": row("token lookup-self", lambda s: None, 32, "GET", "auth/token/lookup-self"),
     "create": row("token create", lambda s: None, 32, "POST", "auth/token/create", 1, NEW_TOKEN),
-    "login": row("userpass login", with_user, 8, "POST", "auth/userpass/login/ann", 1, '{"password": "pw"}'),
+    "login": (measure_login, rows_of_login),
     "list": (measure_lists, rows_of_lists),
     "leases": (measure_leases, rows_of_leases),
 }

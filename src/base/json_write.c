@@ -5,10 +5,12 @@
 
 enum { SORT_ON_STACK_MAX = 64 };
 
-/* True for the ASCII characters that stand for themselves. */
+/* True for the ASCII characters that stand for themselves: not controls and not "&<>\. */
 static bool is_plain(uint8_t c)
 {
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+    static const uint64_t plain[4] = {0xafffffbb00000000, 0xffffffffefffffff, 0, 0};
+
+    return plain[c >> 6] >> (c & 63) & 1;
 }
 
 static void put_ascii_escape(struct buf *out, uint8_t c)

@@ -50,6 +50,8 @@ struct snapshot {
     struct snapshot *next; /* all of this active */
 };
 
+enum { MOUNT_SPACE_CHAINS = 1024 };
+
 struct active {
     struct core *core;
     struct opened *opened;
@@ -57,7 +59,7 @@ struct active {
     struct lru *lru;
     struct lane *lane;
     struct space core_spaces[SPACE_CORE_COUNT_];
-    struct space *mount_spaces; /* mutex: spaces */
+    struct space *mount_spaces[MOUNT_SPACE_CHAINS]; /* lock: spaces_mutex */
     struct mutex spaces_mutex;
     _Atomic(struct snapshot *) snapshot;
     struct snapshot *snapshots; /* commit thread */

@@ -140,10 +140,11 @@ void active_destroy(struct active *a)
         next = s->next;
         free(s);
     }
-    for (struct space *s = a->mount_spaces, *next; s; s = next) {
-        next = s->next;
-        free(s);
-    }
+    for (size_t i = 0; i < MOUNT_SPACE_CHAINS; i++)
+        for (struct space *s = a->mount_spaces[i], *next; s; s = next) {
+            next = s->next;
+            free(s);
+        }
     mutex_done(&a->spaces_mutex);
     moves_free(a);
     mutex_done(&a->moves_mutex);

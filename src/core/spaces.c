@@ -12,10 +12,10 @@ struct space *active_space(struct active *a, enum core_space which)
 
 struct space *active_mount_space(struct active *a, str prefix)
 {
-    struct space *s;
+    struct space *s, **chain = &a->mount_spaces[str_hash(prefix) % MOUNT_SPACE_CHAINS];
 
     mutex_lock(&a->spaces_mutex);
-    for (s = a->mount_spaces; s && !str_eq(s->prefix, prefix); s = s->next)
+    for (s = *chain; s && !str_eq(s->prefix, prefix); s = s->next)
         ;
     if (!s) {
         s = calloc(1, sizeof(*s) + prefix.n);
@@ -23,8 +23,8 @@ struct space *active_mount_space(struct active *a, str prefix)
             die("out of memory");
         memcpy(s + 1, prefix.p, prefix.n);
         s->prefix = (str){(char *)(s + 1), prefix.n};
-        s->next = a->mount_spaces;
-        a->mount_spaces = s;
+        s->next = *chain;
+        *chain = s;
     }
     mutex_unlock(&a->spaces_mutex);
     return s;

@@ -12,5 +12,5 @@ struct space {
     str prefix; /* "core/", "logical/UUID/" */
     _Atomic(uint64_t) seq, begun, ended;
     uint64_t visited;   /* commit thread: the last walk over a group's spaces that met it */
-    struct space *next; /* list of all, in struct active */
+    struct space *next; /* of its chain, in struct active */
 };
