@@ -192,7 +192,8 @@ def rows_of_leases(seen):
 
 
 def measure_login(folder):
-    return side_by_side(folder, with_user, 8, "POST", "auth/userpass/login/ann", 1, '{"password": "pw"}', apart={"coffer": c_hash_us, "bao": go_hash_us})
+    apart = {"coffer": c_hash_us, "bao": go_hash_us}
+    return side_by_side(folder, with_user, 8, "POST", "auth/userpass/login/ann", 1, '{"password": "pw"}', apart=apart)
 
 
 def rows_of_login(seen):
