@@ -69,6 +69,18 @@ static void send(struct front_call *fc, struct header_list *h, int status, str t
     exchange_reply(x, &r);
 }
 
+/* What the rate limit that counted the request allows. */
+static void header_quota(struct header_list *h, struct arena *a, const struct quota_told *q)
+{
+    if (q && q->limit) {
+        header_set(h, STR("X-Ratelimit-Limit"), arena_fmt(a, "%llu", (unsigned long long)q->limit));
+        header_set(h, STR("X-Ratelimit-Remaining"), arena_fmt(a, "%llu", (unsigned long long)q->remaining));
+        header_set(h, STR("X-Ratelimit-Reset"), arena_fmt(a, "%lld", (long long)q->reset_s));
+    }
+    if (q && q->retry_after_s >= 0)
+        header_set(h, STR("Retry-After"), arena_fmt(a, "%lld", (long long)q->retry_after_s));
+}
+
 /* ---- errors ---- */
 
 static void put_errors(struct buf *b, str text)
@@ -228,6 +240,8 @@ void answer_call(struct front_call *fc)
         if (some && status != 204)
             body = make_body(a, &call->rq, &call->rs);
     }
+    if (call->quota)
+        header_quota(&h, a, call->quota);
     core_call_end(call);
     send(fc, &h, status, type, body);
     arena_reset(a);

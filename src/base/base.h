@@ -133,3 +133,5 @@ size_t str_utf8_len(str s);
  * untouched. */
 bool str_parse_u64(str s, uint64_t *ret_value) MUST_USE;
 bool str_parse_i64(str s, int64_t *ret_value) MUST_USE;
+/* Decimal digits with sign, point and exponent; neither infinite nor more than 64 characters. */
+bool str_parse_double(str s, double *ret_value) MUST_USE;

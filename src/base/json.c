@@ -198,6 +198,13 @@ str json_get_str(const struct json *object, str key)
     return v && v->type == JSON_STRING ? v->text : (str){0};
 }
 
+double json_get_double(const struct json *object, str key)
+{
+    const struct json *v = json_get(object, key);
+    double d = 0;
+    return v && v->type == JSON_NUMBER && str_parse_double(v->text, &d) ? d : 0;
+}
+
 int64_t json_get_int(const struct json *object, str key)
 {
     const struct json *v = json_get(object, key);
@@ -206,12 +213,7 @@ int64_t json_get_int(const struct json *object, str key)
         return 0;
     if (str_parse_i64(v->text, &i) || v->type == JSON_STRING)
         return i;
-    char digits[64]; /* a fraction or an exponent; longer ones are no integers of ours */
-    if (v->text.n >= sizeof(digits))
-        return 0;
-    memcpy(digits, v->text.p, v->text.n);
-    digits[v->text.n] = 0;
-    double d = strtod(digits, NULL);
+    double d = json_get_double(object, key); /* a fraction or an exponent */
     return d > -0x1p63 && d < 0x1p63 ? (int64_t)d : 0;
 }
 
@@ -254,4 +256,18 @@ bool json_eq(const struct json *x, const struct json *y)
     case JSON_OBJECT: return x->n == y->n && json_members_eq(x, y);
     }
     return true;
+}
+
+struct json *json_double(struct arena *a, double v)
+{
+    str text;
+    double back;
+    for (int digits = 1;; digits++) {
+        text = arena_fmt(a, "%.*g", digits, v);
+        if (digits == 17 || (str_parse_double(text, &back) && back == v))
+            break;
+    }
+    if (str_index(text, 'e') < text.n && v < 1e15 && v > -1e15 && v == (double)(int64_t)v)
+        return json_int(a, (int64_t)v);
+    return json_number(a, text);
 }

@@ -54,6 +54,7 @@ struct error *json_parse_limited(struct arena *a, str text, bool trailing_ok, st
 struct json *json_null(struct arena *a);
 struct json *json_bool(struct arena *a, bool v);
 struct json *json_int(struct arena *a, int64_t v);
+struct json *json_double(struct arena *a, double v);   /* finite; the fewest digits that say it */
 struct json *json_number(struct arena *a, str digits); /* text must be a valid JSON number */
 struct json *json_string(struct arena *a, str s);      /* not copied */
 struct json *json_array(struct arena *a);
@@ -80,6 +81,7 @@ struct json *json_get_nocase(const struct json *object, str key);
 str json_get_str(const struct json *object, str key);
 int64_t json_get_int(const struct json *object, str key); /* "5" is taken too; fractions cut */
 bool json_get_bool(const struct json *object, str key);
+double json_get_double(const struct json *object, str key);
 
 bool json_is_null(const struct json *v);                  /* NULL pointer or null */
 bool json_eq(const struct json *x, const struct json *y); /* numbers by their text */

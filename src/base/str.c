@@ -1,6 +1,8 @@
 #include "base/base.h"
 #include "base/log.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <sys/random.h>
 
 int str_cmp(str a, str b)
@@ -155,5 +157,22 @@ bool str_parse_i64(str s, int64_t *ret_value)
     if (!str_parse_u64(str_from(s, sign), &v) || v > (uint64_t)INT64_MAX + negative)
         return false;
     *ret_value = negative ? (int64_t)(0 - v) : (int64_t)v;
+    return true;
+}
+
+bool str_parse_double(str s, double *ret_value)
+{
+    char text[65], *end;
+    if (s.n == 0 || s.n >= sizeof(text))
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (!memchr("0123456789+-.eE", s.p[i], 15))
+            return false;
+    memcpy(text, s.p, s.n);
+    text[s.n] = 0;
+    double v = strtod(text, &end);
+    if (*end || !isfinite(v))
+        return false;
+    *ret_value = v;
     return true;
 }

@@ -2,6 +2,7 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "core/mount_store.h"
+#include "core/quota/quota.h"
 #include "crypto/crypto.h"
 
 #include <stdatomic.h>
@@ -10,6 +11,7 @@ struct opening {         /* made by the handler, taken over at publication; free
     struct arena *arena; /* its own */
     struct mount_set *mounts;
     struct audit_set *audit;
+    struct quota_set *quotas;
     struct token_state *tokens;
     str cluster_name, cluster_id;
 };
@@ -20,6 +22,7 @@ static void opening_drop(void *arg)
 
     mount_set_unref(o->mounts);
     audit_set_unref(o->audit);
+    quota_set_unref(o->quotas);
     token_state_free(o->tokens);
     arena_free(o->arena);
 }
@@ -31,13 +34,15 @@ static void opening_publish(struct active *a, void *arg)
     a->tokens = o->tokens;
     a->cluster_name = arena_str(a->arena, o->cluster_name);
     a->cluster_id = arena_str(a->arena, o->cluster_id);
-    snapshot_publish(a, o->mounts, o->audit);
+    snapshot_publish(a, o->mounts, o->audit, o->quotas);
     arena_free(o->arena);
 }
 
 void active_publish_audit_set(struct active *a, struct audit_set *own_set)
 {
-    snapshot_publish(a, mount_set_ref(atomic_load(&a->snapshot)->mounts), own_set);
+    struct snapshot *now = atomic_load(&a->snapshot);
+
+    snapshot_publish(a, mount_set_ref(now->mounts), own_set, quota_set_ref(now->quotas));
 }
 
 static struct error *open_cluster_info(struct request *rq, struct opening *o)
@@ -133,6 +138,7 @@ static struct error *open_all(struct request *rq, struct response *rs)
     TRY(open_small_entries(rq));
     TRY(open_tables(rq, o));
     TRY(core_cors_open(rq));
+    TRY(quota_open(rq, &o->quotas));
     TRY(policy_open(rq->txn, rq->arena));
     TRY(token_state_open(rq->txn, rq->rng, &o->tokens));
     return audit_open(rq->txn, rq->arena, &o->audit);

@@ -28,6 +28,7 @@ struct ha;
 struct autoseal;
 struct telemetry;
 struct move;
+struct quota_set;
 
 struct opened { /* from unseal to seal; reference-counted: core and active */
     struct barrier *barrier;
@@ -47,7 +48,8 @@ struct snapshot {
     _Atomic(uint32_t) refs;
     struct mount_set *mounts;
     struct audit_set *audit;
-    struct snapshot *next; /* all of this active */
+    struct quota_set *quotas; /* NULL: none */
+    struct snapshot *next;    /* all of this active */
 };
 
 enum { MOUNT_SPACE_CHAINS = 1024 };
@@ -108,6 +110,7 @@ struct core {
     struct pool *slow_pool; /* a thread a CPU: what request_memo() computes */
     _Atomic(struct active *) active;
     _Atomic(uint64_t) generation;
+    _Atomic(bool) has_quotas; /* of the snapshot published last: asked before anything is held */
     struct inflight loops[CORE_LOOPS_MAX];
     struct inflight internal; /* internal requests */
     _Atomic(unsigned) n_loops;
@@ -144,7 +147,8 @@ struct snapshot *snapshot_hold(struct active *a);
 void snapshot_drop(struct snapshot *s);
 /* On the commit thread (or before anything runs): a new snapshot with these parts; the old one loses its
  * reference. */
-void snapshot_publish(struct active *a, struct mount_set *own_mounts, struct audit_set *own_audit);
+void snapshot_publish(struct active *a, struct mount_set *own_mounts, struct audit_set *own_audit,
+                      struct quota_set *own_quotas);
 struct mount_set *mount_set_new(void); /* empty, one reference */
 struct mount_set *mount_set_ref(struct mount_set *m);
 void mount_set_unref(struct mount_set *m);

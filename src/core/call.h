@@ -53,7 +53,9 @@ struct call_state {
     enum txn_mode pool_mode;
     bool on_slow_pool; /* when it runs in a pool: which */
     struct memo *memos;
-    uint64_t epoch; /* of the lane, when it began to run */
+    uint64_t epoch;                     /* of the lane, when it began to run */
+    bool quota_counted, quota_exceeded; /* by quota_login() */
+    struct quota_told quota;
     struct acl_result decision;
     bool decided;
     struct audit_lines request_lines, response_lines;

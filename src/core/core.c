@@ -108,7 +108,7 @@ struct active *active_build(struct core *c, struct opened *o, struct storage_loc
     a->lru = lru_new(cached ? (size_t)c->config.config->cache_size : 1,
                      cached ? (size_t)c->config.config->cache_bytes : 1);
     a->acls = acl_cache_new();
-    snapshot_publish(a, mount_set_new(), NULL);
+    snapshot_publish(a, mount_set_new(), NULL, NULL);
     a->identity = identity_new();
     a->lockout = lockout_new();
     a->volatiles = volatile_new(a);

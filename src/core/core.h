@@ -42,12 +42,19 @@ void core_free(struct core *c);
  * `loop`, perhaps
  * before it returns. Then the reply has been made durable and audited: only its bytes are left to be made.
  * Memory: the call and all it points to live in rq.arena. */
+struct quota_told { /* of the rate limit that counted the request; told in headers when limit is not 0 */
+    uint64_t limit, remaining;
+    int64_t reset_s;
+    int64_t retry_after_s; /* of a request that was refused; else negative */
+};
+
 struct core_call {
     struct request rq;
     struct response rs;
     struct error *error; /* out: NULL or what the client gets; rs is void then */
     struct loop *loop;
     void (*done)(struct core_call *call);
+    const struct quota_told *quota; /* out; NULL: nothing to tell */
     /* core's own */
     struct call_state *state;
 };

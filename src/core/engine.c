@@ -43,6 +43,11 @@ int64_t field_int(const struct request *rq, const char *name)
     return find_typed(rq, name, 1u << FT_INT)->i;
 }
 
+double field_float(const struct request *rq, const char *name)
+{
+    return find_typed(rq, name, 1u << FT_FLOAT)->d;
+}
+
 int64_t field_ns(const struct request *rq, const char *name)
 {
     return find_typed(rq, name, 1u << FT_SECONDS | 1u << FT_SIGNED_SECONDS | 1u << FT_TIME)->i;

@@ -41,6 +41,7 @@ enum field_type {
     FT_NAME,    /* as string, must match \w(([\w-.]+)?\w)? */
     FT_LOWER,   /* as string, lowered */
     FT_INT,     /* number or decimal text */
+    FT_FLOAT,   /* the same with fractions */
     FT_BOOL,    /* bool, 0/1, or "true" … as Go's ParseBool */
     FT_SECONDS, /* number of seconds or a duration text; not negative; field_ns gives nanoseconds */
     FT_SIGNED_SECONDS,
@@ -186,6 +187,7 @@ struct field_value {
     union {
         str s;
         int64_t i; /* FT_INT; durations in ns; times in ns */
+        double d;
         bool b;
         struct {
             str *items;
@@ -246,6 +248,7 @@ struct error *request_memo(struct request *rq, memo_fn *compute, bytes x, bytes 
  * value. */
 str field_str(const struct request *rq, const char *name);
 int64_t field_int(const struct request *rq, const char *name);
+double field_float(const struct request *rq, const char *name);
 int64_t field_ns(const struct request *rq, const char *name); /* FT_SECONDS */
 bool field_bool(const struct request *rq, const char *name);
 const str *field_strs(const struct request *rq, const char *name, size_t *ret_n);

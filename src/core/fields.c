@@ -132,6 +132,20 @@ static struct error *to_int(struct arena *a, const struct json *v, int64_t *ret)
                      PSTR(s), is_digits(s) ? "value out of range" : "invalid syntax");
 }
 
+static struct error *to_float(struct arena *a, const struct json *v, double *ret)
+{
+    if (!is_scalar(v))
+        return unconvertible(a, "", "float64", v);
+    str s = scalar_text(v);
+
+    *ret = 0;
+    if (s.n == 0 || str_parse_double(s, ret))
+        return NULL;
+    return error_new(a, ERR_BAD_REQUEST,
+                     "cannot parse '' as float: strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
+                     PSTR(s));
+}
+
 static bool bool_from_str(str s, bool *ret)
 {
     static const char *const words[2][6] = {{"0", "f", "F", "false", "FALSE", "False"},
@@ -319,6 +333,7 @@ static struct error *convert(struct arena *a, const struct json *v, struct field
         TRY(to_string(a, v, &out->s));
         return is_name(out->s) ? NULL : error_new(a, ERR_BAD_REQUEST, "field validation failed");
     case FT_INT: return to_int(a, v, &out->i);
+    case FT_FLOAT: return to_float(a, v, &out->d);
     case FT_BOOL: return to_bool(a, v, &out->b);
     case FT_SECONDS:
     case FT_SIGNED_SECONDS: return to_seconds(a, v, out->field->type == FT_SIGNED_SECONDS, &out->i);

@@ -4,6 +4,7 @@
 #include "core/lane.h"
 #include "core/lease/walk.h"
 #include "core/login/login_private.h"
+#include "core/quota/quota.h"
 #include "core/wrapping/wrapping.h"
 
 #include <stdatomic.h>
@@ -570,6 +571,17 @@ static struct error *not_active(struct core *c, struct request *rq)
     return fail(rq, ERR_SEALED, "Vault is sealed");
 }
 
+static bool fits_quota(struct core *c, struct core_call *call, struct inflight *slot)
+{
+    unsigned parity;
+    struct active *a = active_enter(c, slot, &parity);
+    bool fits = !a || quota_enter(a, call, slot->scratch);
+
+    if (a)
+        active_leave(slot, parity);
+    return fits;
+}
+
 void core_handle(struct core *c, struct core_call *call)
 {
     struct request *rq = &call->rq;
@@ -581,6 +593,10 @@ void core_handle(struct core *c, struct core_call *call)
     rq->clock = c->config.clock;
     rq->rng = c->config.rng;
     call->state = NULL;
+    if (atomic_load(&c->has_quotas) && !fits_quota(c, call, slot)) {
+        answer_now(call, call->error);
+        return;
+    }
     if (sys_sealed_handle(c, call))
         return;
     if (str_ends(rq->path, STR("/")) && (rq->op == OP_UPDATE || rq->op == OP_PATCH)) {

@@ -9,7 +9,7 @@ static const char *const type_words[] = {
     [FT_INT] = "int",       [FT_BOOL] = "bool",   [FT_SECONDS] = "duration (sec)",
     [FT_STRINGS] = "slice", [FT_LIST] = "slice",  [FT_SIGNED_SECONDS] = "duration (sec)",
     [FT_KV] = "key pairs",  [FT_MAP] = "map",     [FT_ANY] = "any",
-    [FT_TIME] = "time",
+    [FT_TIME] = "time",     [FT_FLOAT] = "float",
 };
 
 /* ---- text ---- */
@@ -88,6 +88,10 @@ static struct json *schema(struct arena *a, const struct field *f)
     case FT_INT:
     case FT_SECONDS:
     case FT_SIGNED_SECONDS: json_set_str(a, s, STR("type"), STR("integer")); break;
+    case FT_FLOAT:
+        json_set_str(a, s, STR("type"), STR("number"));
+        json_set_str(a, s, STR("format"), STR("float"));
+        break;
     case FT_BOOL: json_set_str(a, s, STR("type"), STR("boolean")); break;
     case FT_STRINGS:
     case FT_LIST:

@@ -1,6 +1,7 @@
 #include "core/mount_store.h"
 
 #include "base/encode.h"
+#include "core/quota/quota.h"
 #include "core/stored.h"
 
 #include <stdatomic.h>
@@ -382,7 +383,9 @@ struct mount_set *mount_set_make(struct active *a, const struct mount_tables *t)
 
 static void publish(struct active *a, void *arg)
 {
-    snapshot_publish(a, arg, audit_set_ref(atomic_load(&a->snapshot)->audit));
+    struct snapshot *now = atomic_load(&a->snapshot);
+
+    snapshot_publish(a, arg, audit_set_ref(now->audit), quota_set_ref(now->quotas));
 }
 
 static void drop(void *arg)

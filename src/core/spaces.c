@@ -1,6 +1,7 @@
 /* Spaces and snapshots of struct active: active_private.h says how they live. */
 #include "base/log.h"
 #include "core/active_private.h"
+#include "core/quota/quota.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -58,9 +59,11 @@ void snapshot_drop(struct snapshot *s)
         return;
     mount_set_unref(TAKE(s->mounts));
     audit_set_unref(TAKE(s->audit));
+    quota_set_unref(TAKE(s->quotas));
 }
 
-void snapshot_publish(struct active *a, struct mount_set *own_mounts, struct audit_set *own_audit)
+void snapshot_publish(struct active *a, struct mount_set *own_mounts, struct audit_set *own_audit,
+                      struct quota_set *own_quotas)
 {
     struct snapshot *s = calloc(1, sizeof(*s)), *old = atomic_load(&a->snapshot);
 
@@ -69,9 +72,11 @@ void snapshot_publish(struct active *a, struct mount_set *own_mounts, struct aud
     atomic_init(&s->refs, 1);
     s->mounts = own_mounts;
     s->audit = own_audit;
+    s->quotas = own_quotas;
     s->next = a->snapshots;
     a->snapshots = s;
     atomic_store(&a->snapshot, s);
+    atomic_store(&a->core->has_quotas, own_quotas != NULL);
     snapshot_drop(old);
 }
 

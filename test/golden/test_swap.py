@@ -17,7 +17,7 @@ STORES = os.path.join(HERE, "stores")
 # The reads of the large store that this program does not answer, by how their titles begin; it must answer all others.
 BEYOND = {
     "transit ": "no transit engine", "pki ": "no pki engine", "ssh ": "no ssh engine", "totp ": "no totp engine",
-    "quota": "no quotas", "entity": "no identity API", "alias": "no identity API", "group": "no identity API", "external group": "no identity API",
+    "entity": "no identity API", "alias": "no identity API", "group": "no identity API", "external group": "no identity API",
 }
 ANSWERED = ("entity policies at login",)  # although it begins so
 

@@ -1,6 +1,7 @@
 /* mounts: sys/mounts and sys/auth: showing, enabling and disabling secrets engines and auth methods. */
 #include "core/lease/lease.h"
 #include "core/mount_store.h"
+#include "core/quota/quota.h"
 #include "core/sys/sys.h"
 
 enum { UNMOUNT_STEP_ENTRIES = 50 };
@@ -283,6 +284,7 @@ struct error *unmount_step(struct request *rq, str path, bool *ret_done)
     TRY(view_clear(&view, (str){0}, UNMOUNT_STEP_ENTRIES, &empty));
     if (!empty)
         return NULL;
+    TRY(quota_mount_gone(rq, path));
     mount_tables_remove(&tables, e, kind);
     TRY(mount_tables_save(rq->txn, &tables));
     TRY(view_delete(&core, pending_path(rq, m->uuid))); /* last: without it nobody would go on */

@@ -1,6 +1,7 @@
 /* remount: sys/remount: a mount gets another path; its data stays where it is. */
 #include "core/active_private.h"
 #include "core/mount_store.h"
+#include "core/quota/quota.h"
 #include "core/sys/sys.h"
 
 #include <stdlib.h>
@@ -118,6 +119,7 @@ static struct error *move_write(struct request *rq, struct response *rs)
     json_set_str(rq->arena, entry, STR("path"), str_starts(to, STR("auth/")) ? str_from(to, 5) : to);
     tables.changed[kind] = true;
     TRY(mount_tables_save(rq->txn, &tables));
+    TRY(quota_mount_moved(rq, from, to));
     mount_tables_publish(rq, &tables);
     str id = rng_uuid_str(rq->rng, rq->arena);
 

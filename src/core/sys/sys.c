@@ -5,6 +5,7 @@
 #include "core/login/lockout.h"
 #include "core/password/password.h"
 #include "core/policy/policy.h"
+#include "core/quota/quota.h"
 #include "core/wrapping/wrapping.h"
 
 static struct error *seal_write(struct request *rq, struct response *rs)
@@ -55,6 +56,7 @@ static const struct route *const tables[] = {
     sys_ui_header_routes,
     sys_node_routes,
     sys_cors_routes,
+    quota_routes,
     NULL,
 };
 /* clang-format on */

@@ -199,7 +199,7 @@ static void put_process(struct buf *out)
 
 /* ---- JSON ---- */
 
-static struct json *json_double(struct arena *a, double v)
+static struct json *number_json(struct arena *a, double v)
 {
     char text[NUMBER_TEXT_MAX];
 
@@ -222,12 +222,12 @@ static struct json *json_interval(struct arena *a, const struct metric_read *m, 
     double n = (double)m->interval_count;
 
     json_set_int(a, o, STR("Count"), (int64_t)m->interval_count);
-    json_set(a, o, STR("Rate"), json_double(a, m->sum / METRICS_INTERVAL_S));
-    json_set(a, o, STR("Sum"), json_double(a, m->sum));
-    json_set(a, o, STR("Min"), json_double(a, m->min));
-    json_set(a, o, STR("Max"), json_double(a, m->max));
-    json_set(a, o, STR("Mean"), json_double(a, n > 0 ? m->sum / n : 0));
-    json_set(a, o, STR("Stddev"), json_double(a, m->stddev));
+    json_set(a, o, STR("Rate"), number_json(a, m->sum / METRICS_INTERVAL_S));
+    json_set(a, o, STR("Sum"), number_json(a, m->sum));
+    json_set(a, o, STR("Min"), number_json(a, m->min));
+    json_set(a, o, STR("Max"), number_json(a, m->max));
+    json_set(a, o, STR("Mean"), number_json(a, n > 0 ? m->sum / n : 0));
+    json_set(a, o, STR("Stddev"), number_json(a, m->stddev));
     return o;
 }
 
@@ -247,7 +247,7 @@ struct json *telemetry_json(const struct telemetry *t, struct arena *a, const st
             continue;
         json_set_str(a, one, STR("Name"), name);
         if (m[i].kind == METRIC_GAUGE)
-            json_set(a, one, STR("Value"), json_double(a, m[i].value));
+            json_set(a, one, STR("Value"), number_json(a, m[i].value));
         else
             json_interval(a, &m[i], one);
         json_set(a, one, STR("Labels"), json_labels(t, a, &m[i]));
