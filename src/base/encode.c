@@ -142,6 +142,64 @@ bool base64url_decode(struct arena *a, str s, bytes *ret)
     return base64_decode_as(a, url_safe, s.n % 4 == 0 ? without_padding(s) : s, ret);
 }
 
+str base32_encode(struct arena *a, bytes b)
+{
+    size_t n = (b.n * 8 + 4) / 5;
+    char *out = arena_alloc(a, n + 1);
+    uint32_t bits = 0;
+    unsigned have = 0;
+
+    for (size_t i = 0, o = 0; o < n; o++) {
+        if (have < 5) {
+            bits = bits << 8 | (i < b.n ? b.p[i++] : 0);
+            have += 8;
+        }
+        have -= 5;
+        uint32_t v = bits >> have & 31;
+
+        /* 0..25: letters, 26..31: '2'..'7' */
+        out[o] = (char)('A' + v - (((25 - v) >> 8) & ('A' + 26 - '2')));
+    }
+    out[n] = 0;
+    return (str){out, n};
+}
+
+/* A value of 5 bits, or above 31. */
+static uint32_t base32_value(uint32_t c)
+{
+    uint32_t upper = c & ~0x20u, letter = (('A' - 1 - upper) & (upper - 'Z' - 1)) >> 31;
+    uint32_t digit = (('2' - 1 - c) & (c - '7' - 1)) >> 31;
+
+    return (-letter & (upper - 'A')) | (-digit & (c - '2' + 26)) | (-(1 - (letter | digit)) & 64);
+}
+
+bool base32_decode(struct arena *a, str s, bytes *ret)
+{
+    if (s.n % 8 == 0)
+        for (unsigned i = 0; i < 6 && str_ends(s, STR("=")); i++)
+            s.n--;
+    uint8_t *out = arena_alloc(a, s.n * 5 / 8 + 1);
+    uint32_t bits = 0, bad = 0;
+    unsigned have = 0;
+    size_t o = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        uint32_t v = base32_value((uint8_t)s.p[i]);
+
+        bad |= v >> 5;
+        bits = bits << 5 | (v & 31);
+        have += 5;
+        if (have >= 8) {
+            have -= 8;
+            out[o++] = (uint8_t)(bits >> have);
+        }
+    }
+    if (bad || have >= 5)
+        return false;
+    *ret = (bytes){out, o};
+    return true;
+}
+
 bool url_decode(struct arena *a, str s, bool plus_is_space, str *ret)
 {
     char *p = arena_alloc(a, s.n + 1), *out = p;

@@ -73,6 +73,37 @@ static void base64(void **state)
     arena_free(a);
 }
 
+static void base32(void **state)
+{
+    static const char *const cases[][2] = {{"", ""},
+                                           {"f", "MY"},
+                                           {"fo", "MZXQ"},
+                                           {"foo", "MZXW6"},
+                                           {"foob", "MZXW6YQ"},
+                                           {"fooba", "MZXW6YTB"},
+                                           {"foobar", "MZXW6YTBOI"}}; /* RFC 4648 section 10 */
+    static const char *const bad[] = {"M", "MZX", "M1", "M0", "M=", "MY==", "MZXW6YTB=", "M Y", "\xc1Y"};
+    uint8_t all[256];
+    bytes b;
+
+    (void)state;
+    struct arena *a = arena_new(0);
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_str(base32_encode(a, bytes_from_str(str_from_cstr(cases[i][0]))), cases[i][1]);
+        assert_true(base32_decode(a, str_from_cstr(cases[i][1]), &b));
+        assert_str(str_from_bytes(b), cases[i][0]);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        assert_false(base32_decode(a, str_from_cstr(bad[i]), &b));
+    assert_true(base32_decode(a, STR("MY======"), &b) && base32_decode(a, STR("mzxw6ytb"), &b));
+    for (size_t i = 0; i < sizeof(all); i++)
+        all[i] = (uint8_t)(i * 37);
+    assert_true(base32_decode(a, base32_encode(a, (bytes){all, sizeof(all)}), &b));
+    assert_true(b.n == sizeof(all) && memcmp(b.p, all, b.n) == 0);
+    arena_free(a);
+}
+
 static void base64_refuses(void **state)
 {
     (void)state;
@@ -127,9 +158,8 @@ static void percent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hex),
-        cmocka_unit_test(base64),
-        cmocka_unit_test(base64_refuses),
+        cmocka_unit_test(hex),     cmocka_unit_test(base64),
+        cmocka_unit_test(base32),  cmocka_unit_test(base64_refuses),
         cmocka_unit_test(percent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
