@@ -6,6 +6,7 @@
 #include "core/password/password.h"
 #include "core/policy/policy.h"
 #include "core/quota/quota.h"
+#include "core/rekey/rekey.h"
 #include "core/wrapping/wrapping.h"
 
 static struct error *seal_write(struct request *rq, struct response *rs)
@@ -51,6 +52,9 @@ static const struct route *const tables[] = {
     wrapping_routes,
     sys_tool_routes,
     sys_rotate_routes,
+    rekey_routes,
+    rekey_verify_routes,
+    generate_root_routes,
     sys_metric_routes,
     sys_counter_routes,
     sys_ui_header_routes,

@@ -27,6 +27,8 @@ static const char *const known_500[] = {
     "raft backend not in use",
     "can't perform a seal migration",
     "client token empty",
+    "invalid rekey seal configuration: ",          /* rekey/init */
+    "error xoring token: ",                        /* decode-token */
     "Go struct field KeyMetadata.custom_metadata", /* kv 2: patch */
 };
 
