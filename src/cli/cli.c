@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "base/clock.h"
+#include "cli/completion.h"
 #include "cli/help.h"
 #include "cli/hint.h"
 #include "cli/preview.h"
@@ -124,6 +125,10 @@ struct error *cli_client(struct cli *c, struct client **ret_client)
         struct client_settings s;
         TRY(client_settings_from_environment(c->arena, &c->env, &s));
         settings_from_flags(c, &s);
+        if (c->ask_ns) {
+            s.http.timeout_ns = c->ask_ns;
+            s.retries_max = 0;
+        }
         if (!s.token.n)
             TRY(token_get(c->arena, &c->env, &s.token));
         TRY(client_new(c->arena, &s, &c->client));
@@ -252,9 +257,7 @@ static struct error *scan_globals(struct cli *c, const str *args, size_t n)
     return NULL;
 }
 
-/* The command with the longest name that the leading words make; *ret_words of them. NULL if there is none.
- */
-static const struct command *command_find(struct arena *a, const str *args, size_t n, size_t *ret_words)
+const struct command *command_find(struct arena *a, const str *args, size_t n, size_t *ret_words)
 {
     const struct command *found = NULL;
     str name = {0};
@@ -374,6 +377,17 @@ static int report(struct cli *c, const struct error *e)
 
 static int run(struct cli *c, str *args, size_t n)
 {
+    str line = environment_get(&c->env, STR("COMP_LINE"));
+    bool has_value;
+    str value;
+    if (line.n) {
+        completion_print(c, line);
+        return 0;
+    }
+    if (n && arg_is_flag(args[0], "autocomplete-install", &has_value, &value))
+        return report(c, completion_install(c));
+    if (n && arg_is_flag(args[0], "autocomplete-uninstall", &has_value, &value))
+        return report(c, completion_uninstall(c));
     static str version[] = {STR("version")};
     struct error *bad = scan_globals(c, args, n);
     if (bad)

@@ -65,7 +65,11 @@ struct cli {
     size_t n_args;
     int exit_code; /* of an error: 0 = 2 */
     struct client *client;
+    int64_t ask_ns; /* how long a request may take; 0: as the environment says */
 };
+
+/* The command with the longest name that the leading words make; *ret_words of them. NULL: there is none. */
+const struct command *command_find(struct arena *a, const str *args, size_t n, size_t *ret_words);
 
 /* The flags of a command: HTTP, -field, -format (and -detailed), its own; NULL where it has none. */
 void command_flag_sets(const struct command *of, const struct flag *sets[FLAG_SETS_MAX]);

@@ -15,16 +15,17 @@ static void children_write(struct buf *b, str group)
 {
     for (const struct command *row = commands; row->name; row++) {
         str name = str_from_cstr(row->name);
-        if (!is_direct_child(group, name) || (row->flags & COMMAND_HIDDEN))
+        bool hidden = (row->flags & COMMAND_HIDDEN) || (!group.n && (row->flags & COMMAND_ABSENT));
+        if (!is_direct_child(group, name) || hidden)
             continue;
         str last = group.n ? str_from(name, group.n + 1) : name;
         buf_put_fmt(b, "    %-18.*s %s\n", PSTR(last), row->synopsis);
     }
 }
 
-static const char *type_text(enum flag_type type)
+const char *flag_value_text(const struct flag *row)
 {
-    switch (type) {
+    switch (row->type) {
     case FLAG_BOOL: return "";
     case FLAG_STRING:
     case FLAG_STRINGS:
@@ -36,21 +37,26 @@ static const char *type_text(enum flag_type type)
     return "";
 }
 
-static void flag_write(struct cli *c, struct buf *b, const struct flag *row)
+str flag_help_text(struct arena *a, const struct flag *row)
 {
-    buf_put_fmt(b, "  -%s", row->name);
-    if (row->alias)
-        buf_put_fmt(b, ", -%s", row->alias);
-    buf_put_fmt(b, "%s\n", type_text(row->type));
     struct buf text;
-    buf_init(&text, c->arena, HELP_BYTES_MAX);
+    buf_init(&text, a, HELP_BYTES_MAX);
     buf_put_str(&text, str_from_cstr(row->help));
     if (row->initial && row->initial[0])
         buf_put_fmt(&text, " The default is %s.", row->initial);
     if (row->setting)
         buf_put_fmt(&text, " This can also be specified via the VAULT_%s environment variable.",
                     row->setting);
-    wrapped_write(b, buf_str(&text), HELP_WIDTH, "      ");
+    return buf_str(&text);
+}
+
+static void flag_write(struct cli *c, struct buf *b, const struct flag *row)
+{
+    buf_put_fmt(b, "  -%s", row->name);
+    if (row->alias)
+        buf_put_fmt(b, ", -%s", row->alias);
+    buf_put_fmt(b, "%s\n", flag_value_text(row));
+    wrapped_write(b, flag_help_text(c->arena, row), HELP_WIDTH, "      ");
     buf_put_byte(b, '\n');
 }
 
