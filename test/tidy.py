@@ -23,6 +23,7 @@ DOORS = {
     "net": "base crypto config",
     "client": "base crypto config net",
     "storage": "base config",
+    "cloud": "base crypto config net",
     "seal": "base crypto config net client cloud",
     "core": "base crypto config net storage seal",
     "engine": "base crypto core/engine.h core/mount.h",

@@ -11,6 +11,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { RESULT_BYTES_MAX = 256 * 1024 * 1024, RESULT_HEADERS_MAX = 128, TIMEOUT_DEFAULT_S = 60 };
@@ -81,6 +82,8 @@ struct http_client *http_client_new(const struct http_client_config *config)
     for (size_t i = 0; i < COUNT_OF(from); i++)
         *to[i] = arena_str(a, *from[i]);
     c->config.tls_skip_verify = config->tls_skip_verify;
+    c->config.no_proxy = config->no_proxy;
+    c->config.cancelled = config->cancelled;
     c->config.timeout_ns = config->timeout_ns ? config->timeout_ns : TIMEOUT_DEFAULT_S * NS_PER_S;
     c->arena = a;
     return c;
@@ -162,6 +165,17 @@ static size_t on_field(char *p, size_t size, size_t n, void *arg)
         k->headers[k->n_headers++] =
             (struct http_header){arena_str(k->arena, name), arena_str(k->arena, str_trim(value))};
     return size * n;
+}
+
+/* Other than 0 ends the request. */
+static int on_progress(void *arg, curl_off_t down_n, curl_off_t down, curl_off_t up_n, curl_off_t up)
+{
+    const struct call *k = arg;
+    (void)down_n;
+    (void)down;
+    (void)up_n;
+    (void)up;
+    return atomic_load(k->client->config.cancelled);
 }
 
 static bool is_one_line(str s)
@@ -291,7 +305,12 @@ static struct error *call_prepare(struct call *k, const struct http_header *head
     text_set(k, CURLOPT_SSLCERT, f->client_cert_file);
     text_set(k, CURLOPT_SSLKEY, f->client_key_file);
     text_set(k, CURLOPT_PROXY, f->proxy);
-    if (f->proxy.n == 0 && is_loopback(k->host))
+    if (f->cancelled) {
+        curl.easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+        curl.easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl.easy_setopt(c, CURLOPT_XFERINFODATA, k);
+    }
+    if (f->proxy.n == 0 && (f->no_proxy || is_loopback(k->host)))
         curl.easy_setopt(c, CURLOPT_PROXY, ""); /* as Go: the environment's proxy is not for this machine */
     authorities_set(k);
     if (f->tls_skip_verify) {

@@ -10,7 +10,9 @@ struct http_client;
 struct http_client_config {
     str ca_file, ca_path, ca_pem, client_cert_file, client_key_file, tls_server_name, proxy;
     bool tls_skip_verify;
+    bool no_proxy;      /* not even the environment's: what is asked knows this machine's secrets */
     int64_t timeout_ns; /* 0 = 60 s */
+    const _Atomic(bool) *cancelled; /* NULL, or looked at about once a second: true ends a request */
 };
 struct http_client *http_client_new(const struct http_client_config *c);
 void http_client_free(struct http_client *c);

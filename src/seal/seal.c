@@ -5,7 +5,7 @@
 
 enum { HEALTH_INTERVAL_S = 600, HEALTH_UNHEALTHY_INTERVAL_S = 60 };
 
-static const struct seal_ops *const kinds[] = {&seal_static, &seal_exec};
+static const struct seal_ops *const kinds[] = {&seal_awskms, &seal_exec, &seal_static};
 
 static struct error *health_read(struct arena *a, const struct config_block *c, struct seal_health *ret)
 {

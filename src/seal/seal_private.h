@@ -29,7 +29,7 @@ struct seal {
     struct seal_health health;
 };
 
-extern const struct seal_ops seal_static, seal_exec;
+extern const struct seal_ops seal_awskms, seal_exec, seal_static;
 
 /* NULL for NULL; else "STEP: text". */
 struct error *seal_step(struct arena *a, const struct error *e, const char *step) MUST_USE;
