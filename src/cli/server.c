@@ -249,6 +249,20 @@ static void on_hup(struct loop *l, int signo, void *arg)
     server_reload(arg);
 }
 
+static void on_usr1(struct loop *l, int signo, void *arg)
+{
+    (void)l;
+    (void)signo;
+    server_dump_metrics(arg);
+}
+
+static void on_usr2(struct loop *l, int signo, void *arg)
+{
+    (void)l;
+    (void)signo;
+    server_dump_state(arg);
+}
+
 static void run_loop(void *arg)
 {
     loop_run(arg);
@@ -282,6 +296,8 @@ static struct error *watch_signals(struct server *s)
     s->main_loop = loop_new();
     TRY(loop_signal(s->main_loop, a, SIGTERM, on_term, s));
     TRY(loop_signal(s->main_loop, a, SIGINT, on_term, s));
+    TRY(loop_signal(s->main_loop, a, SIGUSR1, on_usr1, s));
+    TRY(loop_signal(s->main_loop, a, SIGUSR2, on_usr2, s));
     return loop_signal(s->main_loop, a, SIGHUP, on_hup, s);
 }
 

@@ -43,3 +43,6 @@ void server_notify(struct server *s, const char *state);
 void server_reload(struct server *s);
 /* What scripts and people look for first, on stdout. */
 void server_print_banner(struct server *s);
+/* SIGUSR1: all metrics on stderr, a line each. SIGUSR2: state, memory and connections to the log. */
+void server_dump_metrics(struct server *s);
+void server_dump_state(struct server *s);

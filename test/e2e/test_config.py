@@ -1,4 +1,5 @@
 """What a running server takes from its configuration, and what it takes over at SIGHUP."""
+import re
 import signal
 import time
 
@@ -54,5 +55,10 @@ def test_signals_say_what_happens(lab):
     server = lab.server().ready()
     server.signal(signal.SIGHUP)
     until(lambda: "==> Vault reload triggered" in server.log.read_text())
+    server.signal(signal.SIGUSR1)
+    until(lambda: re.search(r"^\[.*\]\[S\] 'vault.core.handle_request': Count: \d+ ", server.log.read_text(), re.M))
+    server.signal(signal.SIGUSR2)
+    until(lambda: re.search(r"core: state: state=active threads=\d+ .*open_files=\d+", server.log.read_text()))
+    assert "core: listener: address=127.0.0.1:%d port=%d connections=" % (server.port, server.port) in server.log.read_text()
     server.stop()
     assert "==> Vault shutdown triggered" in server.log.read_text()
