@@ -168,6 +168,7 @@ struct mount;
 struct mount_table;
 struct acl;
 struct entity;
+struct identity_joined;
 struct active;
 struct core;
 
@@ -219,11 +220,12 @@ struct request {
     size_t n_fields;
     str params[REQUEST_PARAMS_MAX]; /* values of {name}s, in order of the template */
 
-    str client_token;                /* as sent; empty if none */
-    const struct token_entry *token; /* NULL for unauthenticated */
-    const struct entity *entity;     /* of the token; NULL: it has none */
-    const str *identity_policies;    /* of the entity and its groups */
-    const str *policies;             /* the token's and those: what acl is made of */
+    str client_token;                     /* as sent; empty if none */
+    const struct token_entry *token;      /* NULL for unauthenticated */
+    const struct entity *entity;          /* of the token; NULL: it has none */
+    const struct identity_joined *joined; /* of a login: groups as it makes them (identity.h); NULL: none */
+    const str *identity_policies;         /* of the entity and its groups */
+    const str *policies;                  /* the token's and those: what acl is made of */
     size_t n_identity_policies, n_policies;
     const struct acl *acl;
     bool is_root;
@@ -311,6 +313,10 @@ struct error *fail_wrapped(struct request *rq, enum err_kind kind, const char *f
 /* Once the request has committed, the engine's `sweep` goes over the mount; the log says how much was
  * removed. */
 void request_sweep(struct request *rq);
+/* Texts that owners keep beside a secret or an alias (an object of strings): at most 64, keys of at most 128
+ * bytes and texts of at most 512, not empty, printable. The error lists all that is wrong. */
+struct error *custom_metadata_check(struct request *rq, enum err_kind kind, const struct json *custom)
+    MUST_USE;
 /* ROUTE_* of the request's route and operation; 0: no route. */
 unsigned request_route_flags(const struct request *rq);
 /* 404 with an empty list of errors. */

@@ -233,6 +233,7 @@ static void run_reset(struct call_state *cs, enum txn_mode mode)
     cs->call->rs = (struct response){.warnings = cs->warnings, .n_warnings = cs->n_warnings};
     cs->call->error = NULL;
     cs->refused = false;
+    rq->joined = NULL;
     if (!cs->later_step) {
         rq->token = rq->wrapping_token = NULL;
         rq->entity = NULL;

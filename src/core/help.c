@@ -63,19 +63,26 @@ static void put_route_text(struct buf *b, str path, const struct route *r)
         buf_put_fmt(b, "\n## DESCRIPTION\n\n%s\n", r->about);
 }
 
-static void put_engine_text(struct buf *b, const struct engine *e)
+static void put_paths(struct buf *b, const struct route *table)
 {
-    buf_put_fmt(b,
-                "## DESCRIPTION\n\n%s\n\n## PATHS\n\nPaths below this mount. Help on one of them is given "
-                "for any path of its form.\n",
-                e->help ? e->help : "");
-    for (const struct route *r = e->routes; r && r->path; r++) {
+    for (const struct route *r = table; r && r->path; r++) {
         if (r->flags & ROUTE_HIDDEN)
             continue;
         buf_put_fmt(b, "\n%*s%s\n", HELP_MARGIN, "", r->path);
         if (r->help)
             put_indented(b, str_from_cstr(r->help), 2 * HELP_MARGIN);
     }
+}
+
+static void put_engine_text(struct buf *b, const struct engine *e)
+{
+    buf_put_fmt(b,
+                "## DESCRIPTION\n\n%s\n\n## PATHS\n\nPaths below this mount. Help on one of them is given "
+                "for any path of its form.\n",
+                e->help ? e->help : "");
+    put_paths(b, e->routes);
+    for (const struct route *const *t = e->more_routes; t && *t; t++)
+        put_paths(b, *t);
 }
 
 /* ---- OpenAPI ---- */
@@ -281,11 +288,19 @@ static void path_item(struct arena *a, struct json *paths, str mount_path, const
     json_set(a, paths, shown, item);
 }
 
+static void path_items(struct arena *a, struct json *paths, str mount_path, const struct engine *e,
+                       const struct route *table)
+{
+    for (const struct route *r = table; r && r->path; r++)
+        if (!(r->flags & ROUTE_HIDDEN))
+            path_item(a, paths, mount_path, e, r);
+}
+
 void route_openapi(struct arena *a, struct json *paths, str mount_path, const struct engine *engine)
 {
-    for (const struct route *r = engine->routes; r && r->path; r++)
-        if (!(r->flags & ROUTE_HIDDEN))
-            path_item(a, paths, mount_path, engine, r);
+    path_items(a, paths, mount_path, engine, engine->routes);
+    for (const struct route *const *t = engine->more_routes; t && *t; t++)
+        path_items(a, paths, mount_path, engine, *t);
 }
 
 static struct json *document(struct arena *a, const struct engine *engine, const struct route *route)

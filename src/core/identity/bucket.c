@@ -52,6 +52,53 @@ ProtobufCBinaryData pb_text(struct arena *a, str s)
     return (ProtobufCBinaryData){.len = s.n, .data = (uint8_t *)arena_copy(a, s.p, s.n)};
 }
 
+ProtobufCBinaryData *pb_texts(struct arena *a, const str *v, size_t n)
+{
+    ProtobufCBinaryData *to = ARENA_ARRAY(a, ProtobufCBinaryData, n + 1);
+
+    for (size_t i = 0; i < n; i++)
+        to[i] = pb_text(a, v[i]);
+    return to;
+}
+
+void pb_texts_add(struct arena *a, ProtobufCBinaryData **v, size_t *n, str s)
+{
+    *v = arena_grow(a, *v, *n * sizeof(**v), (*n + 1) * sizeof(**v));
+    (*v)[(*n)++] = pb_text(a, s);
+}
+
+bool pb_texts_remove(ProtobufCBinaryData *v, size_t *n, str s)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < *n; i++)
+        if (!str_eq(pb_str(v[i]), s))
+            v[kept++] = v[i];
+    bool removed = kept < *n;
+
+    *n = kept;
+    return removed;
+}
+
+bool pb_texts_have(const ProtobufCBinaryData *v, size_t n, str s)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(pb_str(v[i]), s))
+            return true;
+    return false;
+}
+
+IdentityPb__Timestamp *pb_now(struct request *rq)
+{
+    IdentityPb__Timestamp *t = ARENA_NEW(rq->arena, IdentityPb__Timestamp);
+    int64_t now = clock_wall_ns(rq->clock);
+
+    identity_pb__timestamp__init(t);
+    t->seconds = now / NS_PER_S;
+    t->nanos = (int32_t)(now % NS_PER_S);
+    return t;
+}
+
 IdentityPb__Pair **pb_pairs(struct arena *a, const struct json *object, size_t *ret_n)
 {
     size_t n = object && object->type == JSON_OBJECT ? object->n : 0;
@@ -153,6 +200,17 @@ void bucket_set(struct arena *a, IdentityPb__Bucket *b, enum bucket_kind kind, s
     item->message->type_url = pb_text(a, kinds[kind].type_url);
     item->message->value =
         (ProtobufCBinaryData){.len = value.n, .data = (uint8_t *)arena_copy(a, value.p, value.n)};
+}
+
+bool bucket_remove(IdentityPb__Bucket *b, str id)
+{
+    for (size_t i = 0; i < b->n_items; i++)
+        if (str_eq(pb_str(b->items[i]->id), id)) {
+            b->n_items--;
+            memmove(&b->items[i], &b->items[i + 1], (b->n_items - i) * sizeof(*b->items));
+            return true;
+        }
+    return false;
 }
 
 ProtobufCMessage *item_unpack(struct arena *a, const IdentityPb__Item *item, enum bucket_kind kind)

@@ -1,63 +1,23 @@
 /* claim: what a login does to identities, and what they give a token. */
-#include "base/encode.h"
 #include "core/identity/identity_private.h"
 #include "core/login/policy_names.h"
 
-static IdentityPb__Timestamp *timestamp(struct request *rq)
-{
-    IdentityPb__Timestamp *t = ARENA_NEW(rq->arena, IdentityPb__Timestamp);
-    int64_t now = clock_wall_ns(rq->clock);
-
-    identity_pb__timestamp__init(t);
-    t->seconds = now / NS_PER_S;
-    t->nanos = (int32_t)(now % NS_PER_S);
-    return t;
-}
-
-static IdentityPb__Alias *alias_new(struct request *rq, const struct identity_claim *c, str entity_id)
-{
-    struct arena *a = rq->arena;
-    IdentityPb__Alias *m = ARENA_NEW(a, IdentityPb__Alias);
-
-    identity_pb__alias__init(m);
-    m->id = pb_text(a, rng_uuid_str(rq->rng, a));
-    m->canonical_id = pb_text(a, entity_id);
-    m->mount_type = pb_text(a, c->mount_type);
-    m->mount_accessor = pb_text(a, c->mount_accessor);
-    m->mount_path = pb_text(a, c->mount_path);
-    m->metadata = pb_pairs(a, c->metadata, &m->n_metadata);
-    m->name = pb_text(a, c->name);
-    m->creation_time = m->last_update_time = timestamp(rq);
-    m->namespace_id = pb_text(a, STR("root"));
-    m->local = c->local;
-    m->local_bucket_key = pb_text(a, bucket_path(a, BUCKET_LOCAL_ALIASES, bucket_number(entity_id)));
-    return m;
-}
-
 /* ret: for the rest of this request; others see it once it is published. */
-static struct error *make(struct request *rq, const struct identity_claim *c, str id,
-                          const struct entity **ret)
+static struct error *make(struct request *rq, const struct identity_claim *c, const struct entity **ret)
 {
     struct arena *a = rq->arena;
-    IdentityPb__Entity e = IDENTITY_PB__ENTITY__INIT;
-    IdentityPb__LocalAliases local = IDENTITY_PB__LOCAL_ALIASES__INIT;
-    IdentityPb__Alias *alias = alias_new(rq, c, id);
-    uint8_t random[4];
+    struct owner o = {0};
 
-    rng_bytes(rq->rng, random, sizeof(random));
-    e.id = pb_text(a, id);
-    e.name = pb_text(a, arena_join(a, STR("entity_"), hex_encode(a, (bytes){random, sizeof(random)})));
-    e.creation_time = e.last_update_time = timestamp(rq);
-    e.namespace_id = pb_text(a, STR("root"));
-    e.bucket_key = pb_text(a, bucket_path(a, BUCKET_ENTITIES, bucket_number(id)));
-    if (c->local) {
-        local.aliases = &alias;
-        local.n_aliases = 1;
-    } else {
-        e.aliases = &alias;
-        e.n_aliases = 1;
-    }
-    TRY(identity_put(rq, &e, c->local ? &local : NULL));
+    TRY(entity_make(rq, (str){0}, &o.m));
+    str id = pb_str(o.m->id);
+    IdentityPb__Alias *alias = alias_make(rq, c->mount_accessor, c->name, id);
+
+    alias->mount_type = pb_text(a, c->mount_type);
+    alias->mount_path = pb_text(a, c->mount_path);
+    alias->metadata = pb_pairs(a, c->metadata, &alias->n_metadata);
+    alias->local = c->local;
+    owner_attach(rq, &o, alias);
+    TRY(identity_put(rq, o.m, o.local));
     struct entity_alias *shown = ARENA_NEW(a, struct entity_alias);
     struct entity *made = ARENA_NEW(a, struct entity);
 
@@ -85,47 +45,34 @@ static bool metadata_is(const struct entity_alias *alias, const struct json *wan
     return true;
 }
 
-static void set_metadata(struct request *rq, IdentityPb__Alias *const *v, size_t n,
-                         const struct identity_claim *c)
+static struct error *update(struct request *rq, const struct identity_claim *c, str id, str alias_id)
 {
-    for (size_t i = 0; i < n; i++)
-        if (str_eq(pb_str(v[i]->mount_accessor), c->mount_accessor) && str_eq(pb_str(v[i]->name), c->name)) {
-            v[i]->metadata = pb_pairs(rq->arena, c->metadata, &v[i]->n_metadata);
-            v[i]->last_update_time = timestamp(rq);
-        }
-}
+    struct owner o;
+    struct edit *e;
 
-static struct error *update(struct request *rq, const struct identity_claim *c, str id)
-{
-    IdentityPb__Entity *e;
-    IdentityPb__LocalAliases *local;
+    TRY(edit_begin(&e, rq));
+    TRY(owner_open(e, id, &o));
+    IdentityPb__Alias *alias = owner_alias(&o, alias_id);
 
-    TRY(identity_get(rq, id, &e, &local));
-    if (!e)
-        return fail(rq, ERR_INTERNAL, "the entity %.*s is not in its bucket", PSTR(id));
-    set_metadata(rq, e->aliases, e->n_aliases, c);
-    if (local)
-        set_metadata(rq, local->aliases, local->n_aliases, c);
-    return identity_put(rq, e, local);
-}
-
-static const struct entity_alias *alias_of(const struct entity *e, const struct identity_claim *c)
-{
-    for (size_t i = 0; i < e->n_aliases; i++)
-        if (str_eq(e->aliases[i].mount_accessor, c->mount_accessor) && str_eq(e->aliases[i].name, c->name))
-            return &e->aliases[i];
-    return NULL;
+    if (!alias)
+        return fail(rq, ERR_INTERNAL, "the alias %.*s is not with its entity", PSTR(alias_id));
+    alias->metadata = pb_pairs(rq->arena, c->metadata, &alias->n_metadata);
+    alias->last_update_time = pb_now(rq);
+    TRY(edit_put_entity(e, o.m, o.local));
+    return edit_commit(e);
 }
 
 struct error *identity_of_login(struct request *rq, const struct identity_claim *c, const struct entity **ret,
                                 bool *ret_created)
 {
     TRY(identity_find_alias(rq, c->mount_accessor, c->name, ret));
+    const struct entity_alias *alias = *ret ? entity_alias_named(*ret, c->mount_accessor, c->name) : NULL;
+
     *ret_created = *ret == NULL;
-    if (*ret && ((*ret)->disabled || metadata_is(alias_of(*ret, c), c->metadata)))
+    if (*ret && ((*ret)->disabled || metadata_is(alias, c->metadata)))
         return NULL;
     TRY(txn_exclusive(rq->txn)); /* alone, the look above is the last word */
-    return *ret ? update(rq, c, (*ret)->id) : make(rq, c, rng_uuid_str(rq->rng, rq->arena), ret);
+    return *ret ? update(rq, c, (*ret)->id, alias->id) : make(rq, c, ret);
 }
 
 /* ---- policies ---- */

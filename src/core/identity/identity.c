@@ -1,3 +1,5 @@
+#include "core/identity/identity.h"
+
 #include "base/log.h"
 #include "core/active.h"
 #include "core/identity/identity_private.h"
@@ -7,189 +9,27 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { SHARDS = 64, BUCKETS_MIN = 16 };
-
-struct node {
-    struct node *next;
-    uint64_t hash;
-    struct entity *entity;            /* a reference */
-    const struct entity_alias *alias; /* of entity; NULL in the map by id */
-};
-
-struct map {
-    struct node **buckets;
-    size_t n_buckets, n; /* n_buckets: 0 or a power of two */
-};
-
-struct shard {
-    struct mutex mutex;
-    struct map by_id, by_alias; /* lock: mutex */
-    struct group_set *groups;   /* lock: mutex; NULL until loaded; the same in all shards */
-};
-
-struct identity {
-    struct shard shards[SHARDS];
-    struct mutex load;                      /* what is read is put in under it */
-    _Atomic(bool) loaded[IDENTITY_BUCKETS]; /* set under `load` */
-    _Atomic(bool) all_loaded, groups_loaded, stopped;
+struct loading { /* of the buckets of a kind; those of local aliases come with the entities' */
+    _Atomic(bool) done[IDENTITY_BUCKETS]; /* set under `load` */
+    _Atomic(bool) all_done;
     _Atomic(unsigned) next_start;
 };
 
-/* ---- maps ---- */
+struct identity {
+    struct index *index;
+    struct mutex load; /* what is read is put in under it */
+    struct loading loading[BUCKET_KINDS_];
+    _Atomic(bool) stopped;
+};
 
-static uint64_t hash_alias(str mount_accessor, str name)
+struct index *active_index(struct active *a)
 {
-    return str_hash(mount_accessor) * UINT64_C(0x9E3779B97F4A7C15) ^ str_hash(name);
-}
-
-static struct shard *shard_of(struct identity *s, uint64_t hash)
-{
-    return &s->shards[hash >> 58];
-}
-
-static void map_grow(struct map *m)
-{
-    size_t n = m->n_buckets ? m->n_buckets * 2 : BUCKETS_MIN;
-    struct node **buckets = calloc(n, sizeof(*buckets));
-
-    if (!buckets)
-        die("out of memory");
-    for (size_t i = 0; i < m->n_buckets; i++)
-        for (struct node *x = m->buckets[i], *next; x; x = next) {
-            next = x->next;
-            x->next = buckets[x->hash & (n - 1)];
-            buckets[x->hash & (n - 1)] = x;
-        }
-    free(m->buckets);
-    m->buckets = buckets;
-    m->n_buckets = n;
-}
-
-static void map_add(struct map *m, uint64_t hash, struct entity *e, const struct entity_alias *alias)
-{
-    struct node *x = malloc(sizeof(*x));
-
-    if (!x)
-        die("out of memory");
-    if (m->n >= m->n_buckets)
-        map_grow(m);
-    atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
-    *x = (struct node){m->buckets[hash & (m->n_buckets - 1)], hash, e, alias};
-    m->buckets[hash & (m->n_buckets - 1)] = x;
-    m->n++;
-}
-
-static void map_remove(struct map *m, uint64_t hash, const struct entity *e, const struct entity_alias *alias)
-{
-    for (struct node **at = m->n_buckets ? &m->buckets[hash & (m->n_buckets - 1)] : NULL; at && *at;
-         at = &(*at)->next) {
-        struct node *x = *at;
-
-        if (x->entity != e || x->alias != alias)
-            continue;
-        *at = x->next;
-        m->n--;
-        entity_unref(x->entity);
-        free(x);
-        return;
-    }
-}
-
-static void map_free(struct map *m)
-{
-    for (size_t i = 0; i < m->n_buckets; i++)
-        for (struct node *x = m->buckets[i], *next; x; x = next) {
-            next = x->next;
-            entity_unref(x->entity);
-            free(x);
-        }
-    free(m->buckets);
-}
-
-static struct entity *ref(struct entity *e)
-{
-    if (e)
-        atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
-    return e;
-}
-
-static struct entity *find_id_locked(struct shard *sh, uint64_t hash, str id) REQUIRES(&sh->mutex)
-{
-    const struct map *m = &sh->by_id;
-
-    for (struct node *x = m->n_buckets ? m->buckets[hash & (m->n_buckets - 1)] : NULL; x; x = x->next)
-        if (x->hash == hash && str_eq(x->entity->id, id))
-            return x->entity;
-    return NULL;
-}
-
-static struct entity *find_id(struct identity *s, str id)
-{
-    uint64_t hash = str_hash(id);
-    struct shard *sh = shard_of(s, hash);
-
-    mutex_lock(&sh->mutex);
-    struct entity *e = ref(find_id_locked(sh, hash, id));
-
-    mutex_unlock(&sh->mutex);
-    return e;
-}
-
-static struct entity *find_alias(struct identity *s, str mount_accessor, str name)
-{
-    uint64_t hash = hash_alias(mount_accessor, name);
-    struct shard *sh = shard_of(s, hash);
-    struct entity *e = NULL;
-
-    mutex_lock(&sh->mutex);
-    const struct map *m = &sh->by_alias;
-
-    for (struct node *x = m->n_buckets ? m->buckets[hash & (m->n_buckets - 1)] : NULL; x && !e; x = x->next)
-        if (x->hash == hash && str_eq(x->alias->name, name) &&
-            str_eq(x->alias->mount_accessor, mount_accessor))
-            e = ref(x->entity);
-    mutex_unlock(&sh->mutex);
-    return e;
-}
-
-static void index_aliases(struct identity *s, struct entity *e, bool add)
-{
-    for (size_t i = 0; i < e->n_aliases; i++) {
-        const struct entity_alias *alias = &e->aliases[i];
-        uint64_t hash = hash_alias(alias->mount_accessor, alias->name);
-        struct shard *sh = shard_of(s, hash);
-
-        mutex_lock(&sh->mutex);
-        if (add)
-            map_add(&sh->by_alias, hash, e, alias);
-        else
-            map_remove(&sh->by_alias, hash, e, alias);
-        mutex_unlock(&sh->mutex);
-    }
-}
-
-/* The new one takes the place of the one with its id, in one step for those who look by id. */
-static void put(struct identity *s, struct entity *e)
-{
-    uint64_t hash = str_hash(e->id);
-    struct shard *sh = shard_of(s, hash);
-
-    mutex_lock(&sh->mutex);
-    struct entity *old = ref(find_id_locked(sh, hash, e->id));
-
-    if (old)
-        map_remove(&sh->by_id, hash, old, NULL);
-    map_add(&sh->by_id, hash, e, NULL);
-    mutex_unlock(&sh->mutex);
-    if (old)
-        index_aliases(s, old, false);
-    index_aliases(s, e, true);
-    entity_unref(old);
+    return active_identity(a)->index;
 }
 
 /* ---- loading ---- */
 
-static struct view identity_view(struct request *rq)
+struct view identity_view(struct request *rq)
 {
     const struct mount *m = mount_find(request_mounts(rq), STR("identity/"));
 
@@ -202,109 +42,107 @@ static const IdentityPb__LocalAliases *local_aliases(struct arena *a, const Iden
 {
     const IdentityPb__Item *item = bucket_find(local, id);
 
-    return item ? (const IdentityPb__LocalAliases *)item_unpack(a, item, BUCKET_LOCAL_ALIASES) : NULL;
+    return item ? (const IdentityPb__LocalAliases *)(void *)item_unpack(a, item, BUCKET_LOCAL_ALIASES) : NULL;
 }
 
-static struct error *read_entities(struct request *rq, unsigned number, struct entity ***ret, size_t *ret_n)
+struct read { /* a bucket on its way into the index */
+    enum bucket_kind kind;
+    size_t n;
+    ProtobufCMessage **messages;
+    struct object **objects;
+};
+
+static struct error *read_bucket(struct request *rq, unsigned number, struct read *r)
 {
+    struct arena *a = rq->arena;
     struct view v = identity_view(rq);
-    IdentityPb__Bucket *b, *local;
+    IdentityPb__Bucket *b, *local = NULL;
 
-    TRY(bucket_read(&v, BUCKET_ENTITIES, number, &b));
-    TRY(bucket_read(&v, BUCKET_LOCAL_ALIASES, number, &local));
-    const IdentityPb__Entity **messages = ARENA_ARRAY(rq->arena, const IdentityPb__Entity *, b->n_items + 1);
-
+    TRY(bucket_read(&v, r->kind, number, &b));
+    if (r->kind == BUCKET_ENTITIES)
+        TRY(bucket_read(&v, BUCKET_LOCAL_ALIASES, number, &local));
+    r->messages = ARENA_ARRAY(a, ProtobufCMessage *, b->n_items + 1);
     for (size_t i = 0; i < b->n_items; i++) {
-        messages[i] = (const IdentityPb__Entity *)item_unpack(rq->arena, b->items[i], BUCKET_ENTITIES);
-        if (!messages[i])
-            return fail(rq, ERR_INTERNAL, "the stored entry %.*s holds what is no entity",
-                        PSTR(pb_str(b->key)));
+        r->messages[i] = item_unpack(a, b->items[i], r->kind);
+        if (!r->messages[i])
+            return fail(rq, ERR_INTERNAL, "the stored entry %.*s holds what is no %s", PSTR(pb_str(b->key)),
+                        r->kind == BUCKET_ENTITIES ? "entity" : "group");
     }
-    *ret = ARENA_ARRAY(rq->arena, struct entity *, b->n_items + 1);
-    *ret_n = b->n_items;
-    for (size_t i = 0; i < b->n_items; i++)
-        (*ret)[i] = entity_new(messages[i], local_aliases(rq->arena, local, pb_str(b->items[i]->id)));
+    r->objects = ARENA_ARRAY(a, struct object *, b->n_items + 1);
+    for (r->n = 0; r->n < b->n_items; r->n++) {
+        void *m = r->messages[r->n];
+
+        if (local)
+            r->objects[r->n] = &entity_new(m, local_aliases(a, local, pb_str(b->items[r->n]->id)))->object;
+        else
+            r->objects[r->n] = &group_new(m)->object;
+    }
     return NULL;
 }
 
-static struct error *load_bucket(struct request *rq, struct identity *s, unsigned number)
+static void put_read(struct request *rq, struct identity *s, const struct read *r)
 {
-    struct arena_mark mark = arena_mark(rq->arena);
-    struct entity **v = NULL;
-    size_t n = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->kind == BUCKET_ENTITIES) {
+            index_put_entity(s->index, (struct entity *)(void *)r->objects[i]);
+            continue;
+        }
+        const IdentityPb__Group *m = (const IdentityPb__Group *)(void *)r->messages[i];
+        str *members = ARENA_ARRAY(rq->arena, str, m->n_member_entity_ids + 1);
 
-    if (atomic_load(&s->loaded[number]))
-        return NULL;
-    TRY(read_entities(rq, number, &v, &n));
-    mutex_lock(&s->load);
-    bool first =
-        !atomic_load(&s->loaded[number]); /* else others were faster, and it may have changed since */
-
-    for (size_t i = 0; i < n; i++) {
-        if (first)
-            put(s, v[i]);
-        entity_unref(v[i]);
+        for (size_t k = 0; k < m->n_member_entity_ids; k++)
+            members[k] = pb_str(m->member_entity_ids[k]);
+        index_put_group(s->index, (struct group *)(void *)r->objects[i],
+                        &(struct index_members){.added = members, .n_added = m->n_member_entity_ids});
     }
-    atomic_store(&s->loaded[number], true);
+}
+
+struct error *identity_load(struct request *rq, enum bucket_kind kind, unsigned number)
+{
+    struct identity *s = active_identity(rq->active);
+    struct loading *l = &s->loading[kind];
+    struct arena_mark mark = arena_mark(rq->arena);
+    struct read r = {.kind = kind};
+
+    if (atomic_load(&l->done[number]))
+        return NULL;
+    TRY(read_bucket(rq, number, &r));
+    mutex_lock(&s->load);
+    if (!atomic_load(&l->done[number])) /* else others were faster, and it may have changed since */
+        put_read(rq, s, &r);
+    else
+        for (size_t i = 0; i < r.n; i++)
+            object_unref(r.objects[i]);
+    atomic_store(&l->done[number], true);
     mutex_unlock(&s->load);
     arena_reset_to(rq->arena, mark);
     return NULL;
 }
 
-static void publish_groups(struct identity *s, struct group_set *own)
-{
-    for (int i = 0; i < SHARDS; i++) {
-        mutex_lock(&s->shards[i].mutex);
-        struct group_set *old = s->shards[i].groups;
-
-        s->shards[i].groups = group_set_ref(own);
-        mutex_unlock(&s->shards[i].mutex);
-        group_set_unref(old);
-    }
-    group_set_unref(own);
-}
-
-static struct error *load_groups(struct request *rq, struct identity *s)
-{
-    struct view v = identity_view(rq);
-    struct group_set *set;
-
-    if (atomic_load(&s->groups_loaded))
-        return NULL;
-    TRY(group_set_load(rq, &v, &set));
-    mutex_lock(&s->load);
-    if (!atomic_load(&s->groups_loaded))
-        publish_groups(s, set);
-    else
-        group_set_unref(set);
-    atomic_store(&s->groups_loaded, true);
-    mutex_unlock(&s->load);
-    return NULL;
-}
-
 /* Several may be at it after a start: each begins elsewhere, and finds done what others did. */
-static struct error *load_all(struct request *rq, struct identity *s)
+struct error *identity_load_all(struct request *rq, enum bucket_kind kind)
 {
-    if (atomic_load(&s->all_loaded))
+    struct identity *s = active_identity(rq->active);
+    struct loading *l = &s->loading[kind];
+
+    if (atomic_load(&l->all_done))
         return NULL;
-    unsigned start = atomic_fetch_add(&s->next_start, 1) * 37;
+    unsigned start = atomic_fetch_add(&l->next_start, 1) * 37;
 
     for (unsigned i = 0; i < IDENTITY_BUCKETS; i++) {
         if (atomic_load(&s->stopped))
             return fail(rq, ERR_SEALED, "Vault is sealed");
-        TRY(load_bucket(rq, s, (start + i) % IDENTITY_BUCKETS));
+        TRY(identity_load(rq, kind, (start + i) % IDENTITY_BUCKETS));
     }
-    atomic_store(&s->all_loaded, true);
+    atomic_store(&l->all_done, true);
     return NULL;
 }
 
 static struct error *load_in_background(struct request *rq, struct response *rs)
 {
-    struct identity *s = active_identity(rq->active);
-
     (void)rs;
-    TRY(load_groups(rq, s));
-    return load_all(rq, s);
+    TRY(identity_load_all(rq, BUCKET_GROUPS));
+    return identity_load_all(rq, BUCKET_ENTITIES);
 }
 
 static void loaded_in_background(const struct error *e, void *arg)
@@ -316,7 +154,7 @@ static void loaded_in_background(const struct error *e, void *arg)
         log_error("identity", "identities could not be loaded", F_STR("error", e->text));
 }
 
-/* ---- from outside ---- */
+/* ---- its life ---- */
 
 struct identity *identity_new(void)
 {
@@ -324,9 +162,8 @@ struct identity *identity_new(void)
 
     if (!s)
         die("out of memory");
+    s->index = index_new();
     mutex_init(&s->load);
-    for (int i = 0; i < SHARDS; i++)
-        mutex_init(&s->shards[i].mutex);
     return s;
 }
 
@@ -334,12 +171,7 @@ void identity_free(struct identity *s)
 {
     if (!s)
         return;
-    for (int i = 0; i < SHARDS; i++) {
-        map_free(&s->shards[i].by_id);
-        map_free(&s->shards[i].by_alias);
-        group_set_unref(s->shards[i].groups);
-        mutex_done(&s->shards[i].mutex);
-    }
+    index_free(s->index);
     mutex_done(&s->load);
     free(s);
 }
@@ -355,124 +187,122 @@ void identity_stop(struct identity *s)
     atomic_store(&s->stopped, true);
 }
 
-static void unref_entity(void *arg)
+/* ---- looking up ---- */
+
+struct error *identity_find(struct request *rq, enum index_key key, str accessor, str text,
+                            const struct object **ret)
 {
-    entity_unref(arg);
+    enum bucket_kind kind = key < KEY_GROUP_ID ? BUCKET_ENTITIES : BUCKET_GROUPS;
+
+    *ret = NULL;
+    if (text.n == 0)
+        return NULL;
+    if (key == KEY_ENTITY_ID)
+        TRY(identity_load(rq, kind, bucket_number(text)));
+    else
+        TRY(identity_load_all(rq, kind));
+    *ret = index_find(active_index(rq->active), rq->arena, key, accessor, text);
+    return NULL;
 }
 
-static void unref_groups(void *arg)
+struct error *identity_find_entity(struct request *rq, enum index_key key, str text,
+                                   const struct entity **ret)
 {
-    group_set_unref(arg);
+    const struct object *o;
+
+    TRY(identity_find(rq, key, (str){0}, text, &o));
+    *ret = (const struct entity *)(const void *)o;
+    return NULL;
 }
 
-static const struct entity *held(struct request *rq, struct entity *own)
+struct error *identity_find_group(struct request *rq, enum index_key key, str text, const struct group **ret)
 {
-    if (own)
-        arena_defer(rq->arena, unref_entity, own);
-    return own;
+    const struct object *o;
+
+    TRY(identity_find(rq, key, (str){0}, text, &o));
+    *ret = (const struct group *)(const void *)o;
+    return NULL;
 }
 
 struct error *identity_entity_for(struct request *rq, str entity_id, const struct entity **ret)
 {
-    struct identity *s = active_identity(rq->active);
-
-    *ret = NULL;
-    if (entity_id.n == 0)
-        return NULL;
-    TRY(load_bucket(rq, s, bucket_number(entity_id)));
-    *ret = held(rq, find_id(s, entity_id));
-    return NULL;
+    TRY(identity_find_entity(rq, KEY_ENTITY_ID, entity_id, ret));
+    if (!*ret && rq->joined && str_eq(rq->joined->entity->id, entity_id))
+        *ret = rq->joined->entity;
+    return *ret ? NULL : identity_find_entity(rq, KEY_ENTITY_MERGED, entity_id, ret);
 }
 
 struct error *identity_find_alias(struct request *rq, str mount_accessor, str name, const struct entity **ret)
 {
-    struct identity *s = active_identity(rq->active);
+    const struct object *o;
 
-    TRY(load_all(rq, s));
-    *ret = held(rq, find_alias(s, mount_accessor, name));
+    TRY(identity_find(rq, KEY_ENTITY_ALIAS, mount_accessor, name, &o));
+    *ret = (const struct entity *)(const void *)o;
     return NULL;
 }
 
 struct error *identity_count(struct request *rq, size_t *ret_n)
 {
-    struct identity *s = active_identity(rq->active);
+    TRY(identity_load_all(rq, BUCKET_ENTITIES));
+    *ret_n = index_count_entities(active_index(rq->active));
+    return NULL;
+}
 
-    TRY(load_all(rq, s));
-    *ret_n = 0;
-    for (int i = 0; i < SHARDS; i++) {
-        mutex_lock(&s->shards[i].mutex);
-        *ret_n += s->shards[i].by_id.n;
-        mutex_unlock(&s->shards[i].mutex);
+struct found { /* groups, each once */
+    const struct group **list;
+    size_t n, cap;
+};
+
+static struct error *add_group(struct request *rq, struct found *f, str id)
+{
+    const struct group *g;
+
+    for (size_t i = 0; i < f->n; i++)
+        if (str_eq(f->list[i]->id, id))
+            return NULL;
+    TRY(identity_find_group(rq, KEY_GROUP_ID, id, &g));
+    if (!g)
+        return NULL;
+    if (f->n == f->cap) {
+        size_t cap = f->cap ? f->cap * 2 : 8;
+
+        f->list = arena_grow(rq->arena, f->list, f->cap * sizeof(*f->list), cap * sizeof(*f->list));
+        f->cap = cap;
     }
+    f->list[f->n++] = g;
+    return NULL;
+}
+
+struct error *identity_groups_of(struct request *rq, str entity_id, const struct group *const **ret,
+                                 size_t *ret_n, size_t *ret_direct)
+{
+    const struct identity_joined *j = rq->joined;
+    struct found f = {0};
+    size_t n;
+
+    TRY(identity_load_all(rq, BUCKET_GROUPS));
+    const str *ids = index_groups_of(active_index(rq->active), rq->arena, entity_id, &n);
+
+    if (j && str_eq(j->entity->id, entity_id)) {
+        ids = j->group_ids;
+        n = j->n_groups;
+    }
+
+    for (size_t i = 0; i < n; i++)
+        TRY(add_group(rq, &f, ids[i]));
+    *ret_direct = f.n;
+    for (size_t i = 0; i < f.n; i++) /* each found one brings its parents */
+        for (size_t k = 0; k < f.list[i]->n_parents; k++)
+            TRY(add_group(rq, &f, f.list[i]->parents[k]));
+    *ret = f.list;
+    *ret_n = f.n;
     return NULL;
 }
 
 struct error *identity_groups_for(struct request *rq, const struct entity *e, const struct group *const **ret,
                                   size_t *ret_n)
 {
-    struct identity *s = active_identity(rq->active);
-    struct shard *sh = shard_of(s, str_hash(e->id));
+    size_t direct;
 
-    TRY(load_groups(rq, s));
-    mutex_lock(&sh->mutex);
-    struct group_set *set = sh->groups && sh->groups->n > 0 ? group_set_ref(sh->groups) : NULL;
-
-    mutex_unlock(&sh->mutex);
-    *ret = NULL;
-    *ret_n = 0;
-    if (set) {
-        arena_defer(rq->arena, unref_groups, set);
-        *ret_n = group_set_of(rq->arena, set, e->id, ret);
-    }
-    return NULL;
-}
-
-/* ---- changing ---- */
-
-static void on_changed(struct active *a, void *arg)
-{
-    put(active_identity(a), arg);
-    entity_unref(arg);
-}
-
-struct error *identity_put(struct request *rq, const IdentityPb__Entity *m,
-                           const IdentityPb__LocalAliases *local)
-{
-    struct view v = identity_view(rq);
-    unsigned number = bucket_number(pb_str(m->id));
-    IdentityPb__Bucket *b;
-
-    TRY(txn_exclusive(rq->txn));
-    TRY(load_bucket(rq, active_identity(rq->active), number));
-    TRY(bucket_read(&v, BUCKET_ENTITIES, number, &b));
-    bucket_set(rq->arena, b, BUCKET_ENTITIES, pb_str(m->id), &m->base);
-    TRY(bucket_write(&v, b));
-    if (local) {
-        TRY(bucket_read(&v, BUCKET_LOCAL_ALIASES, number, &b));
-        bucket_set(rq->arena, b, BUCKET_LOCAL_ALIASES, pb_str(m->id), &local->base);
-        TRY(bucket_write(&v, b));
-    }
-    txn_on_commit(rq->txn, on_changed, unref_entity, entity_new(m, local));
-    return NULL;
-}
-
-struct error *identity_get(struct request *rq, str id, IdentityPb__Entity **ret,
-                           IdentityPb__LocalAliases **ret_local)
-{
-    struct view v = identity_view(rq);
-    unsigned number = bucket_number(id);
-    IdentityPb__Bucket *b;
-    const IdentityPb__Item *item;
-
-    *ret = NULL;
-    *ret_local = NULL;
-    TRY(bucket_read(&v, BUCKET_ENTITIES, number, &b));
-    item = bucket_find(b, id);
-    if (item)
-        *ret = (IdentityPb__Entity *)item_unpack(rq->arena, item, BUCKET_ENTITIES);
-    TRY(bucket_read(&v, BUCKET_LOCAL_ALIASES, number, &b));
-    item = bucket_find(b, id);
-    if (item)
-        *ret_local = (IdentityPb__LocalAliases *)item_unpack(rq->arena, item, BUCKET_LOCAL_ALIASES);
-    return NULL;
+    return identity_groups_of(rq, e->id, ret, ret_n, &direct);
 }

@@ -1,14 +1,21 @@
 /* identity_engine: the engine identity/: who stands behind a token, as an API. Its routes are in tables of
  * their own. */
-#include "core/identity/identity.h"
+#include "core/identity/identity_private.h"
 #include "core/oidc/oidc.h"
 
 /* One line for each table: src/core/oidc and src/core/mfa have theirs. */
+/* clang-format off */
 static const struct route *const tables[] = {
+    identity_entity_routes,
+    identity_alias_routes,
+    identity_merge_routes,
+    identity_group_routes,
+    identity_group_alias_routes,
     oidc_key_routes,
     oidc_token_routes,
     NULL,
 };
+/* clang-format on */
 
 const struct engine identity_engine = {
     .type = "identity",

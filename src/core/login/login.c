@@ -109,7 +109,7 @@ static struct error *find_entity(struct request *rq, const struct login *l, cons
     TRY(identity_of_login(rq, &c, ret, ret_created));
     if ((*ret)->disabled)
         return fail(rq, ERR_DENIED, "permission denied");
-    return NULL;
+    return identity_refresh_groups(rq, *ret, m->accessor, l->group_aliases, l->n_group_aliases);
 }
 
 static struct json *alias_json(struct request *rq, const struct login *l, const struct entity *e)
@@ -261,6 +261,17 @@ static struct error *renewal_failed(struct request *rq, struct error *e)
     return fail_wrapped(rq, e->kind, "failed to renew entry: %.*s", PSTR(e->text));
 }
 
+static struct error *refresh_groups(struct request *rq, const struct mount *m, str entity_id,
+                                    const struct renewal *r)
+{
+    const struct entity *e;
+
+    if (!r->groups_known)
+        return NULL;
+    TRY(identity_entity_for(rq, entity_id, &e));
+    return e ? identity_refresh_groups(rq, e, m->accessor, r->group_aliases, r->n_group_aliases) : NULL;
+}
+
 struct error *login_renew(struct request *rq, struct response *rs, const struct mount *m, struct lease *l,
                           int64_t increment_ns, bool *ret_done)
 {
@@ -278,6 +289,7 @@ struct error *login_renew(struct request *rq, struct response *rs, const struct 
     *ret_done = !r.gone;
     if (r.gone)
         return NULL;
+    TRY(refresh_groups(rq, m, json_get_str(auth, STR("entity_id")), &r));
     struct ttl_ask ask = {
         .increment_ns = increment_ns,
         .usual_ns = r.ttl_ns,

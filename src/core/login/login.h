@@ -51,8 +51,12 @@ struct login {
     str display_name;                  /* core puts the mount's name before it */
     const struct json *metadata;       /* of the token: object of strings, or NULL */
     const struct json *alias_metadata; /* kept with the alias; NULL: none */
-    const struct json *internal_data;  /* kept with the lease for renewing; NULL: none */
-    bool is_fixed;                     /* not to be renewed */
+    /* What the method calls the groups that the user is in: core keeps the external groups with such an
+     * alias at this mount as that says. None: the user is in none of them. */
+    const str *group_aliases;
+    size_t n_group_aliases;
+    const struct json *internal_data; /* kept with the lease for renewing; NULL: none */
+    bool is_fixed;                    /* not to be renewed */
     struct token_fields token;
 };
 
@@ -63,7 +67,10 @@ struct renewal { /* of a token that a login made; the times begin as they were a
     const struct json *metadata, *internal_data; /* NULL: none */
     const str *policies;                         /* of the token */
     size_t n_policies;
-    bool gone; /* out: whoever logged in is there no more; nothing is renewed */
+    bool gone;                /* out: whoever logged in is there no more; nothing is renewed */
+    bool groups_known;        /* out: group_aliases say what login.group_aliases would say now */
+    const str *group_aliases; /* out */
+    size_t n_group_aliases;
     int64_t ttl_ns, max_ttl_ns, period_ns;
 };
 /* Sets the times from the user's fields as they are now; refuses when its policies are not the token's any
