@@ -30,6 +30,12 @@ static const char *const known_500[] = {
     "invalid rekey seal configuration: ",          /* rekey/init */
     "error xoring token: ",                        /* decode-token */
     "Go struct field KeyMetadata.custom_metadata", /* kv 2: patch */
+    "failed to load metadata pair",                /* identity, as all below */
+    "custom_metadata validation failed",
+    "missing entity id",
+    "invalid entity ID",
+    "invalid member group ID",
+    "is same as the ID of the group",
 };
 
 static bool is_known_500(str error)
@@ -459,6 +465,8 @@ static bool is_secret(const struct sweep_op *o, const struct field *f)
 {
     static const char *const names[] = {"token", "password", "input", "id", "key", "jwt", "secret_id"};
 
+    if (strcmp(o->mount, "identity/") == 0 && (strcmp(f->name, "id") == 0 || strcmp(f->name, "key") == 0))
+        return false; /* of an entity, a group, an alias; a key's name: they open nothing */
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(f->name, names[i]) == 0)
             return true;
