@@ -194,7 +194,13 @@ struct error *core_unseal_root(struct core *c, struct arena *a, bytes root_key) 
 struct error *core_unseal_share(struct core *c, struct arena *a, bytes share) MUST_USE;
 /* Before taking over: the active node before may have changed the keyring. */
 struct error *core_refresh_keyring(struct core *c, struct arena *a) MUST_USE;
-struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, unsigned threshold,
+struct init_params {
+    int64_t shares, threshold;
+    const struct json *pgp_keys; /* base64, one a share; NULL: the shares are given in the clear */
+    str root_token_pgp_key;      /* base64; empty: so is the root token */
+};
+/* Everything is refused before anything is stored. */
+struct error *core_initialise(struct core *c, struct arena *a, const struct init_params *p,
                               struct json **ret_answer) MUST_USE;
 /* ha.c */
 struct ha *ha_new(struct core *c);

@@ -9,6 +9,7 @@
 #include "core/autoseal.h"
 #include "core/root_change.h"
 #include "crypto/crypto.h"
+#include "crypto/pgp.h"
 #include "crypto/shares.h"
 
 #include <assert.h>
@@ -405,19 +406,31 @@ static void add_put(struct puts *p, struct storage_put put)
     p->at[p->n++] = put;
 }
 
-static void add_shamir(struct core *c, struct arena *a, const struct init_keys *k, unsigned shares,
-                       unsigned threshold, struct puts *to)
+/* The people's part of the settings. */
+static bytes config_of(struct arena *a, const struct init_params *p, unsigned stored)
+{
+    bytes text = seal_config_text_of(a, "shamir", (unsigned)p->shares, (unsigned)p->threshold, stored);
+    struct json *config;
+
+    if (!p->pgp_keys || json_parse(a, str_from_bytes(text), false, &config))
+        return text;
+    config->ordered = true;
+    json_set(a, config, STR("pgp_keys"), json_copy(a, p->pgp_keys));
+    return bytes_from_str(json_text(a, config));
+}
+
+static void add_shamir(struct core *c, struct arena *a, const struct init_keys *k,
+                       const struct init_params *p, struct puts *to)
 {
     add_put(to, sealed_put(c, a, k->barrier, STR("core/shamir-kek"), secret_reveal(k->unseal_key)));
-    add_put(to, (struct storage_put){.path = STR("core/seal-config"),
-                                     .value = seal_config_text(a, shares, threshold)});
+    add_put(to, (struct storage_put){.path = STR("core/seal-config"), .value = config_of(a, p, 1)});
     add_put(to, (struct storage_put){.path = STR("core/hsm/barrier-unseal-keys"),
                                      .value = seal_blob_make(a, c->config.rng, secret_reveal(k->unseal_key),
                                                              secret_reveal(k->root_key))});
 }
 
-static struct error *add_auto(struct core *c, struct arena *a, const struct init_keys *k, unsigned shares,
-                              unsigned threshold, struct puts *to)
+static struct error *add_auto(struct core *c, struct arena *a, const struct init_keys *k,
+                              const struct init_params *p, struct puts *to)
 {
     bytes stored, recovery;
 
@@ -427,14 +440,13 @@ static struct error *add_auto(struct core *c, struct arena *a, const struct init
     add_put(to, (struct storage_put){.path = STR("core/seal-config"),
                                      .value = seal_config_text_of(a, seal_type(c->config.seal), 1, 1, 1)});
     add_put(to, (struct storage_put){.path = STR("core/hsm/barrier-unseal-keys"), .value = stored});
-    add_put(to, (struct storage_put){.path = STR("core/recovery-config"),
-                                     .value = seal_config_text_of(a, "shamir", shares, threshold, 0)});
+    add_put(to, (struct storage_put){.path = STR("core/recovery-config"), .value = config_of(a, p, 0)});
     add_put(to, (struct storage_put){.path = STR("core/recovery-key"), .value = recovery});
     return NULL;
 }
 
-static struct error *write_keys(struct core *c, struct arena *a, struct init_keys *k, unsigned shares,
-                                unsigned threshold)
+static struct error *write_keys(struct core *c, struct arena *a, struct init_keys *k,
+                                const struct init_params *p)
 {
     bytes keyring, root;
     struct puts all = {0};
@@ -443,13 +455,13 @@ static struct error *write_keys(struct core *c, struct arena *a, struct init_key
     TRY(barrier_root_key_object(k->barrier, a, &root));
     add_put(&all, sealed_put(c, a, k->barrier, STR("core/master"), root));
     if (c->config.seal) {
-        struct error *e = add_auto(c, a, k, shares, threshold, &all);
+        struct error *e = add_auto(c, a, k, p, &all);
 
         if (e)
             return error_new(a, e->kind, "failed to store keys: failed to encrypt keys for storage: %.*s",
                              PSTR(e->text));
     } else {
-        add_shamir(c, a, k, shares, threshold, &all);
+        add_shamir(c, a, k, p, &all);
     }
     add_put(&all, (struct storage_put){.path = STR("core/keyring"), .value = keyring});
     return storage_commit(c->config.storage, a, &(struct storage_batch){.puts = all.at, .n = all.n});
@@ -576,14 +588,36 @@ static struct error *first_opening(struct core *c, struct arena *a, struct init_
     return e;
 }
 
-static struct json *init_answer(struct arena *a, const struct init_keys *k, bool is_auto, unsigned shares,
-                                str token)
+/* Encrypted, if there is a key to encrypt to; a share then as its hex text. */
+static struct error *seal_for(struct arena *a, const struct json *key_text, bytes clear, bytes *ret)
+{
+    bytes key;
+
+    *ret = clear;
+    if (!key_text)
+        return NULL;
+    TRY(pgp_key_decode(a, key_text->text, &key));
+    return pgp_encrypt(a, key, clear, ret);
+}
+
+static struct error *init_answer(struct arena *a, const struct init_keys *k, bool is_auto,
+                                 const struct init_params *p, str token, struct json **ret)
 {
     struct json *answer = json_object_ordered(a), *hex = json_array(a), *b64 = json_array(a);
+    bytes out;
 
-    for (unsigned i = 0; i < shares; i++) {
-        json_append(a, hex, json_string(a, hex_encode(a, secret_reveal(k->shares[i]))));
-        json_append(a, b64, json_string(a, base64_encode(a, secret_reveal(k->shares[i]))));
+    for (unsigned i = 0; i < p->shares; i++) {
+        bytes share = secret_reveal(k->shares[i]);
+
+        if (p->pgp_keys)
+            share = bytes_from_str(hex_encode(a, share));
+        TRY(seal_for(a, p->pgp_keys ? p->pgp_keys->items[i] : NULL, share, &out));
+        json_append(a, hex, json_string(a, hex_encode(a, out)));
+        json_append(a, b64, json_string(a, base64_encode(a, out)));
+    }
+    if (p->root_token_pgp_key.n) {
+        TRY(seal_for(a, json_string(a, p->root_token_pgp_key), bytes_from_str(token), &out));
+        token = base64_encode(a, out);
     }
     json_set(a, answer, STR("keys"), is_auto ? json_array(a) : hex);
     json_set(a, answer, STR("keys_base64"), is_auto ? json_array(a) : b64);
@@ -592,12 +626,34 @@ static struct json *init_answer(struct arena *a, const struct init_keys *k, bool
         json_set(a, answer, STR("recovery_keys_base64"), b64);
     }
     json_set_str(a, answer, STR("root_token"), token);
-    return answer;
+    *ret = answer;
+    return NULL;
 }
 
-struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, unsigned threshold,
+static struct error *check_pgp_keys(struct arena *a, const struct init_params *p)
+{
+    bytes key;
+    str fingerprint;
+
+    for (uint32_t i = 0; p->pgp_keys && i < p->pgp_keys->n; i++) {
+        struct error *e = pgp_key_decode(a, p->pgp_keys->items[i]->text, &key);
+
+        if (!e)
+            e = pgp_fingerprint(a, key, &fingerprint);
+        if (e)
+            return error_new(a, e->kind, "invalid seal configuration: %.*s", PSTR(e->text));
+    }
+    if (p->root_token_pgp_key.n == 0)
+        return NULL;
+    TRY(pgp_key_decode(a, p->root_token_pgp_key, &key));
+    return pgp_fingerprint(a, key, &fingerprint);
+}
+
+struct error *core_initialise(struct core *c, struct arena *a, const struct init_params *p,
                               struct json **ret_answer)
 {
+    unsigned shares = (unsigned)p->shares, threshold = (unsigned)p->threshold;
+    struct json *answer = NULL;
     struct init_keys k = {0};
     struct seal_config config;
     str token = {0};
@@ -606,22 +662,25 @@ struct error *core_initialise(struct core *c, struct arena *a, unsigned shares, 
     TRY(seal_config_load(c->config.storage, a, &config, &exists)); /* another node may have done it */
     if (exists)
         return error_new(a, ERR_BAD_REQUEST, "Vault is already initialized");
+    TRY(check_pgp_keys(a, p));
     struct core *staging = staging_new(c, a);
 
     init_keys_make(c, &k, shares, threshold);
-    struct error *e = write_keys(staging, a, &k, shares, threshold);
+    struct error *e = write_keys(staging, a, &k, p);
 
     if (!e)
         e = first_opening(staging, a, &k, &token);
     else
         barrier_free(k.barrier);
     if (!e)
+        e = init_answer(a, &k, c->config.seal != NULL, p, token, &answer);
+    if (!e)
         e = write_store(c, a, staging->config.storage);
     staging_free(staging);
     if (!e) {
         struct seal *seal = c->config.seal;
 
-        *ret_answer = init_answer(a, &k, seal != NULL, shares, token);
+        *ret_answer = answer;
         c->stored_seal = seal;
         mutex_lock(&c->mutex);
         c->seal_config = (struct seal_config){.shares = shares, .threshold = threshold, .has_blob = true};

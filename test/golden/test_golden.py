@@ -24,7 +24,7 @@ CONVERSATIONS = (
     "audit http-edges acl-parameters approle-login approle-role audit-headers auth-mounts capabilities config-cors config-ui-headers "
     "custom-headers internal-ui kv2 kv2-metadata kv2-patch leases mounts mounts-tune namespace-header "
     "identity-oidc "
-    "sys-rekey sys-rekey-unseal sys-generate-root "
+    "sys-rekey sys-rekey-unseal sys-generate-root sys-init-pgp sys-init-bad-root-pgp "
     "password-policies quotas remount sys-init-stored sys-leader sys-rotate token-batch token-create token-roles "
     "token-subset tools userpass wrapping").split()
 UNDER_TSAN = "kv1 cubbyhole policies acl-paths token-lookup token-revoke sys-unseal sys-seal".split()

@@ -208,11 +208,6 @@ static struct error *seal_status_fresh(struct core *c, struct arena *a, void *ar
 static const char *const init_names[2][3] = {{"secret_shares", "secret_threshold", "pgp_keys"},
                                              {"recovery_shares", "recovery_threshold", "recovery_pgp_keys"}};
 
-struct init_params {
-    int64_t shares, threshold;
-    const struct json *pgp_keys;
-};
-
 static struct error *init_params_read(struct arena *a, const struct json *o, bool recovery,
                                       struct init_params *ret)
 {
@@ -220,7 +215,8 @@ static struct error *init_params_read(struct arena *a, const struct json *o, boo
 
     TRY(body_int(a, o, names[0], &ret->shares));
     TRY(body_int(a, o, names[1], &ret->threshold));
-    return body_typed(a, o, names[2], JSON_ARRAY, &ret->pgp_keys);
+    TRY(body_str(a, o, "root_token_pgp_key", &ret->root_token_pgp_key));
+    return body_strings(a, o, names[2], &ret->pgp_keys);
 }
 
 static struct error *init_refuse(struct arena *a, const struct json *o, bool recovery, const char *seal)
@@ -229,7 +225,7 @@ static struct error *init_refuse(struct arena *a, const struct json *o, bool rec
     str list = {0};
 
     TRY(init_params_read(a, o, recovery, &given));
-    bool there[] = {given.shares != 0, given.threshold != 0, given.pgp_keys && given.pgp_keys->n > 0};
+    bool there[] = {given.shares != 0, given.threshold != 0, given.pgp_keys != NULL};
 
     for (size_t i = 0; i < COUNT_OF(there); i++)
         if (there[i])
@@ -237,20 +233,6 @@ static struct error *init_refuse(struct arena *a, const struct json *o, bool rec
     return list.n ? error_new(a, ERR_BAD_REQUEST, "parameters %.*s not applicable to seal type %s",
                               PSTR(list), seal)
                   : NULL;
-}
-
-static struct error *init_check_pgp(struct arena *a, const struct json *o, const struct init_params *p)
-{
-    const struct json *keys = p->pgp_keys, *root_key;
-
-    TRY(body_typed(a, o, "root_token_pgp_key", JSON_STRING, &root_key));
-    if (keys && keys->n > 0 && (int64_t)keys->n != p->shares)
-        return error_new(a, ERR_BAD_REQUEST, "incorrect number of PGP keys");
-    if ((keys && keys->n > 0) || (root_key && root_key->text.n > 0))
-        return error_new(a, ERR_BAD_REQUEST,
-                         "invalid seal configuration: error parsing given PGP key: this build does not "
-                         "encrypt with PGP keys");
-    return NULL;
 }
 
 static struct error *init_write(struct core *c, struct arena *a, void *arg)
@@ -265,12 +247,13 @@ static struct error *init_write(struct core *c, struct arena *a, void *arg)
     TRY(body_int(a, o, "stored_shares", &stored));
     TRY(init_refuse(a, o, !recovery, recovery ? seal_type(c->seal) : "shamir"));
     TRY(init_params_read(a, o, recovery, &p));
-    TRY(init_check_pgp(a, o, &p));
+    if (p.pgp_keys && (int64_t)p.pgp_keys->n != p.shares)
+        return error_new(a, ERR_BAD_REQUEST, "incorrect number of PGP keys");
     refresh(c, a);
     if (core_state(c) != CORE_UNINITIALISED)
         return error_new(a, ERR_BAD_REQUEST, "Vault is already initialized");
     TRY(seal_config_check(a, p.shares, p.threshold));
-    TRY(core_initialise(c, a, (unsigned)p.shares, (unsigned)p.threshold, &body));
+    TRY(core_initialise(c, a, &p, &body));
     answer(call, 200, body);
     return NULL;
 }
