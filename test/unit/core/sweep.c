@@ -30,6 +30,7 @@ static const struct {
     {"sys/", "tools/hash/{urlalgorithm}", "{\"input\":\"YQ==\"}"},
     {"sys/", "remount", "{\"from\":\"nosuch\",\"to\":\"other\"}"},
     {"sys/", "wrapping/wrap", "{\"v\":\"w\"}"},
+    {"sys/", "quotas/rate-limit/{name}", "{\"rate\":1000000000,\"path\":\"cubbyhole/sweep\"}"},
     {"secret/", "{path...}", "{\"v\":\"1\"}"},
     {"cubbyhole/", "{path...}", "{\"v\":\"1\"}"},
     {"kv2/", "data/{path...}", "{\"data\":{\"v\":\"1\"}}"},
@@ -135,6 +136,8 @@ void sweep_mounts(struct harness *h)
     harness_must(h, 204, OP_UPDATE, "sys/mounts/kv2", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}");
     harness_must(h, 204, OP_UPDATE, "sys/auth/up", "{\"type\":\"userpass\"}");
     harness_must(h, 204, OP_UPDATE, "auth/up/users/ann", "{\"password\":\"right\"}");
+    harness_must(h, 204, OP_UPDATE, "sys/auth/ar", "{\"type\":\"approle\"}");
+    harness_must(h, 204, OP_UPDATE, "auth/ar/role/sweep", "{\"role_id\":\"sweep\"}");
     harness_must(h, 204, OP_UPDATE, "secret/kept", "{\"v\":\"kept\"}");
 }
 

@@ -16,7 +16,8 @@ struct sweep_op {
 };
 
 void sweep_mounts(
-    struct harness *h); /* kv 1 at secret/, kv 2 at kv2/, userpass at auth/up/ with the user ann */
+    struct harness *h); /* kv 1 at secret/, kv 2 at kv2/, userpass at auth/up/ with the user ann,
+ * approle at auth/ar/ with the role sweep */
 const struct sweep_op *sweep_of(struct harness *h, size_t *ret_n);
 /* The path with usual values, but `value` for the path's value `name` (NULL: none). */
 str sweep_path(struct arena *a, const struct sweep_op *o, const char *name, str value);

@@ -36,6 +36,12 @@ static const char *const known_500[] = {
     "invalid entity ID",
     "invalid member group ID",
     "is same as the ID of the group",
+    "failed to determine alias name from login request", /* approle, and what follows */
+    "role \"sweep\" does not exist",
+    "at least one constraint should be enabled on the role",
+    "failed to validate",
+    "failed to find accessor entry",
+    "SecretID is already registered",
 };
 
 static bool is_known_500(str error)
