@@ -1,6 +1,6 @@
 """daily: what operators and applications do all day, coffer (sqlite) beside OpenBao (raft, one node); rows of bench.py.
 
-kv2read, kv2write (64 clients), lookup, create, list (1,000 and 100,000 keys): as `read` there.
+kv2read, kv2write (64 clients), lookup, create, approle (logins), list (1,000 and 100,000 keys): as `read` there.
 login: the same, and apart from the password hash: what each server's own bcrypt costs is measured in every round, all processors at it, and
 taken off. The two differ by more than the rest is; so that row says little where the hash's own figure moves.
 leases: coffer alone, 1,000,000 token leases: from exec to the first answered read after a restart, when the log says
@@ -136,6 +136,12 @@ def with_user(server):
     server.ok("POST", "auth/userpass/users/ann", {"password": "pw", "token_ttl": "1h"})
 
 
+def with_role(server):
+    server.ok("POST", "sys/auth/approle", {"type": "approle"})
+    server.ok("POST", "auth/approle/role/app", {"role_id": "the-app", "token_ttl": "1h", "token_policies": "bench"})
+    server.ok("POST", "auth/approle/role/app/custom-secret-id", {"secret_id": "the-secret"})
+
+
 def measure_lists(folder):
     out = {}
     for size in LIST_SIZES:
@@ -213,6 +219,7 @@ MEASURES = {
     "lookup": row("token lookup-self", lambda s: None, 32, "GET", "auth/token/lookup-self"),
     "create": row("token create", lambda s: None, 32, "POST", "auth/token/create", 1, NEW_TOKEN),
     "login": (measure_login, rows_of_login),
+    "approle": row("approle login", with_role, 32, "POST", "auth/approle/login", 1, '{"role_id": "the-app", "secret_id": "the-secret"}', bound=8),
     "list": (measure_lists, rows_of_lists),
     "leases": (measure_leases, rows_of_leases),
 }
