@@ -19,14 +19,16 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODE = os.environ.get("COFFER_GOLDEN", "plain")
-CONVERSATIONS = (
-    "kv1 cubbyhole policies acl-paths token-lookup token-revoke sys-init sys-unseal sys-seal sys-health "
-    "audit http-edges acl-parameters approle-login approle-role audit-headers auth-mounts capabilities config-cors config-ui-headers "
-    "custom-headers internal-ui kv2 kv2-metadata kv2-patch leases mounts mounts-tune namespace-header "
-    "identity-oidc "
-    "sys-rekey sys-rekey-unseal sys-generate-root sys-init-pgp sys-init-bad-root-pgp "
-    "password-policies quotas remount sys-init-stored sys-leader sys-rotate token-batch token-create token-roles "
-    "token-subset tools userpass wrapping").split()
+# In the folder, but parts of what they speak of are not there.
+NOT_YET = {
+    "acl-templates",
+    "identity-entity",
+    "identity-group",
+    "identity-mfa",
+    "identity-oidc-provider",
+    "sys-ha-raft",
+}
+CONVERSATIONS = sorted({path.stem for path in (HERE / "api/core").glob("*.jsonl")} - NOT_YET)
 UNDER_TSAN = "kv1 cubbyhole policies acl-paths token-lookup token-revoke sys-unseal sys-seal".split()
 COMMAND_LINES = ("01-init-seal 02-init-table 04-kv1 05-kv2 06-kv2-metadata 07-secrets 08-auth-login 09-policy 10-token "
                  "11-lease-audit 12-generic 13-wrapping 14-usage").split()

@@ -60,6 +60,7 @@ static const struct route *const tables[] = {
     sys_ui_header_routes,
     sys_node_routes,
     sys_cors_routes,
+    sys_raw_routes,
     quota_routes,
     NULL,
 };
