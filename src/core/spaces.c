@@ -22,7 +22,8 @@ struct space *active_mount_space(struct active *a, str prefix)
         s = calloc(1, sizeof(*s) + prefix.n);
         if (!s)
             die("out of memory");
-        memcpy(s + 1, prefix.p, prefix.n);
+        if (prefix.n)
+            memcpy(s + 1, prefix.p, prefix.n);
         s->prefix = (str){(char *)(s + 1), prefix.n};
         s->next = *chain;
         *chain = s;
