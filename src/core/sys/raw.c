@@ -40,7 +40,7 @@ static bool is_keyring(str path)
     return str_starts(path, STR("core/keyring"));
 }
 
-/* Keys, what the cluster's identity hangs on, and what is stored in the clear: a record there locks the server up. */
+/* Keys, what the cluster's identity hangs on, and what is stored in the clear: a record there locks it up. */
 static bool is_protected(str path)
 {
     static const char *const prefixes[] = {"core/keyring",      "core/cluster/local/info",
