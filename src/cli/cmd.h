@@ -13,6 +13,9 @@ extern const struct flag unseal_flags[];
 /* cmd_operator.c */
 command_fn cmd_init, cmd_seal, cmd_step_down, cmd_key_status, cmd_rotate, cmd_members;
 extern const struct flag init_flags[];
+/* cmd_rekey.c, cmd_generate_root.c */
+command_fn cmd_rekey, cmd_generate_root;
+extern const struct flag rekey_flags[], generate_root_flags[];
 /* cmd_kv.c */
 command_fn cmd_kv_get, cmd_kv_put, cmd_kv_list, cmd_kv_delete, cmd_kv_undelete, cmd_kv_destroy;
 extern const struct flag kv_get_flags[], kv_put_flags[], kv_list_flags[], kv_versions_flags[];

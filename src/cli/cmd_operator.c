@@ -1,9 +1,9 @@
 /* operator: init, seal, step-down, key-status, rotate, members. */
 #include "base/clock.h"
-#include "base/encode.h"
 #include "cli/cmd.h"
 #include "cli/hint.h"
-#include "client/file.h"
+#include "cli/pgp_flag.h"
+#include "cli/share.h"
 #include "client/secret.h"
 
 const struct flag init_flags[] = {
@@ -11,9 +11,10 @@ const struct flag init_flags[] = {
     {"key-shares", FLAG_INT, .alias = "n", .help = "Number of key shares, by default 5."},
     {"key-threshold", FLAG_INT, .alias = "t", .help = "Number of shares that unseal, by default 3."},
     {"pgp-keys", FLAG_STRING,
-     .help = "Comma-separated files with PGP public keys that the shares are encrypted to."},
+     .help =
+         "Comma-separated files with PGP public keys, or keybase:USER, that the shares are encrypted to."},
     {"root-token-pgp-key", FLAG_STRING,
-     .help = "File with a PGP public key that the root token is encrypted to."},
+     .help = "File with a PGP public key, or keybase:USER, that the root token is encrypted to."},
     {"recovery-shares", FLAG_INT,
      .help = "Number of recovery key shares, by default 5; only with an auto seal."},
     {"recovery-threshold", FLAG_INT, .help = "Number of recovery shares needed, by default 3."},
@@ -22,24 +23,12 @@ const struct flag init_flags[] = {
     {0},
 };
 
-static struct error *object_call(struct cli *c, str what, const struct client_request *rq,
-                                 struct json **ret_object)
-{
-    struct client_answer answer;
-    TRY(cli_call(c, what, rq, &answer));
-    if (!answer.json || answer.json->type != JSON_OBJECT)
-        return error_new(c->arena, ERR_INTERNAL, "%.*s: the answer is no JSON object", PSTR(what));
-    struct json *data = json_get(answer.json, STR("data"));
-    *ret_object = data && data->type == JSON_OBJECT ? data : answer.json;
-    return NULL;
-}
-
 static struct error *init_status(struct cli *c)
 {
     struct client_request rq = {.method = "GET", .path = STR("sys/init")};
     struct json *answer;
     c->exit_code = 1;
-    TRY(object_call(c, STR("Error checking init status"), &rq, &answer));
+    TRY(share_call(c, STR("Error checking init status"), &rq, &answer));
     bool initialized = json_get_bool(answer, STR("initialized"));
     c->exit_code = initialized ? 0 : 2;
     if (c->format == OUTPUT_TABLE) {
@@ -51,37 +40,12 @@ static struct error *init_status(struct cli *c)
     return json_print(c, out);
 }
 
-/* A public key in a file: binary, base64 of it, or armored (the server takes base64 and armor alike as base64
- * of the file). */
-static struct error *pgp_key(struct cli *c, str name, struct json **ret_key)
-{
-    if (str_starts(name, STR("@")))
-        name = str_from(name, 1);
-    str text;
-    TRY(file_read(c->arena, name, &text));
-    bytes ignored;
-    str trimmed = str_trim(text);
-    bool is_base64 = base64_decode(c->arena, trimmed, &ignored);
-    *ret_key = json_string(c->arena, is_base64 ? trimmed : base64_encode(c->arena, bytes_from_str(text)));
-    return NULL;
-}
-
 static struct error *put_pgp_keys(struct cli *c, struct json *body, const char *flag, const char *member)
 {
-    str names = flag_text(&c->flags, flag);
-    if (!names.n)
-        return NULL;
-    struct json *keys = json_array(c->arena);
-    for (str name; names.n;) {
-        struct json *key;
-        str_cut(names, ',', &name, &names);
-        struct error *bad = pgp_key(c, str_trim(name), &key);
-        if (bad)
-            return usage_error(c, "invalid value \"%.*s\" for flag -%s: %.*s", PSTR(name), flag,
-                               PSTR(bad->text));
-        json_append(c->arena, keys, key);
-    }
-    json_set(c->arena, body, str_from_cstr(member), keys);
+    struct json *keys;
+    TRY(pgp_flag_keys(c, flag, &keys));
+    if (keys->n)
+        json_set(c->arena, body, str_from_cstr(member), keys);
     return NULL;
 }
 
@@ -100,10 +64,9 @@ static struct error *init_body(struct cli *c, bool auto_seal, struct json *body)
     }
     TRY(put_pgp_keys(c, body, "pgp-keys", "pgp_keys"));
     TRY(put_pgp_keys(c, body, "recovery-pgp-keys", "recovery_pgp_keys"));
-    str root_key = flag_text(&c->flags, "root-token-pgp-key");
-    if (root_key.n) {
+    if (flag_text(&c->flags, "root-token-pgp-key").n) {
         struct json *key;
-        TRY(pgp_key(c, root_key, &key));
+        TRY(pgp_flag_key(c, "root-token-pgp-key", &key));
         json_set(c->arena, body, STR("root_token_pgp_key"), key);
     }
     return NULL;
@@ -182,11 +145,11 @@ struct error *cmd_init(struct cli *c)
     struct json *status;
     struct json *answer;
     struct json *body = json_object(c->arena);
-    TRY(object_call(c, STR("Error initializing"), &status_rq, &status));
+    TRY(share_call(c, STR("Error initializing"), &status_rq, &status));
     bool auto_seal = json_get_bool(status, STR("recovery_seal"));
     TRY(init_body(c, auto_seal, body));
     struct client_request rq = {.method = "PUT", .path = STR("sys/init"), .body = body};
-    TRY(object_call(c, STR("Error initializing"), &rq, &answer));
+    TRY(share_call(c, STR("Error initializing"), &rq, &answer));
     struct json *out = init_result(c->arena, answer, body, auto_seal);
     if (c->format != OUTPUT_TABLE)
         return json_print(c, out);
@@ -238,7 +201,7 @@ static struct error *key_status(struct cli *c, const char *head)
 {
     struct client_request rq = {.method = "GET", .path = STR("sys/key-status")};
     struct json *answer;
-    TRY(object_call(c, STR("Error reading key status"), &rq, &answer));
+    TRY(share_call(c, STR("Error reading key status"), &rq, &answer));
     if (c->format != OUTPUT_TABLE)
         return json_print(c, json_shape(c->arena, key_shape, answer));
     if (head)
@@ -280,7 +243,7 @@ struct error *cmd_members(struct cli *c)
 {
     struct client_request rq = {.method = "GET", .path = STR("sys/ha-status")};
     struct json *answer;
-    TRY(object_call(c, STR("Error reading HA status"), &rq, &answer));
+    TRY(share_call(c, STR("Error reading HA status"), &rq, &answer));
     struct json *in = json_get(answer, STR("nodes"));
     if (!in || in->type != JSON_ARRAY)
         in = json_get(answer, STR("Nodes"));

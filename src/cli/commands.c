@@ -68,6 +68,7 @@ const struct command commands[] = {
 #ifdef COFFER_SERVER
     {"operator diagnose", "Looks for what would keep the server from starting", NULL, cmd_diagnose, COMMAND_USAGE_IS_3, diagnose_flags},
 #endif
+    {"operator generate-root", "Makes a new root token from shares of the unseal key", "[KEY]", cmd_generate_root, OUT, generate_root_flags, 0, 1, "0-1"},
     {"operator init", "Initializes the server: makes the keys and the first root token", NULL, cmd_init, OUT, init_flags},
     {"operator key-status", "Shows the encryption key in use", NULL, cmd_key_status, OUT},
     {"operator members", "Lists the nodes of the cluster", NULL, cmd_members, OUT},
@@ -78,6 +79,7 @@ const struct command commands[] = {
     {"operator raft list-peers", "Lists the nodes of a raft cluster", NULL, cmd_raft_list_peers, OUT},
     {"operator raft remove-peer", "Removes a node from a raft cluster", "ID", cmd_raft_remove_peer, HTTP, NULL, 1, 1},
     {"operator raft snapshot", "Saves and restores a raft cluster", NULL, cmd_absent, COMMAND_ABSENT},
+    {"operator rekey", "Makes new shares of the unseal key or the recovery key", "[KEY]", cmd_rekey, OUT, rekey_flags, 0, 1, "0-1"},
     {"operator rotate", "Makes a new encryption key", NULL, cmd_rotate, OUT},
     {"operator seal", "Seals the server", NULL, cmd_seal, HTTP},
     {"operator step-down", "Makes the active node give up its place", NULL, cmd_step_down, HTTP},

@@ -29,7 +29,7 @@ NOT_YET = {
 }
 CONVERSATIONS = sorted({path.stem for path in (HERE / "api/core").glob("*.jsonl")} - NOT_YET)
 UNDER_TSAN = "kv1 cubbyhole policies acl-paths token-lookup token-revoke sys-unseal sys-seal".split()
-COMMAND_LINES = ("01-init-seal 02-init-table 04-kv1 05-kv2 06-kv2-metadata 07-secrets 08-auth-login 09-policy 10-token "
+COMMAND_LINES = ("01-init-seal 02-init-table 03-rekey-genroot 04-kv1 05-kv2 06-kv2-metadata 07-secrets 08-auth-login 09-policy 10-token "
                  "11-lease-audit 12-generic 13-wrapping 14-usage").split()
 INJECTIONS = "lru_miss=1/3,commit_group=1/5,version_changed=1/7"
 
