@@ -24,7 +24,6 @@ NOT_YET = {
     "config-state",
     "identity-mfa",
     "identity-oidc-provider",
-    "plugins",
     "sys-ha-raft",
 }
 CONVERSATIONS = sorted({path.stem for path in (HERE / "api/core").glob("*.jsonl")} - NOT_YET)

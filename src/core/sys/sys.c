@@ -61,6 +61,8 @@ static const struct route *const tables[] = {
     sys_node_routes,
     sys_cors_routes,
     sys_raw_routes,
+    sys_plugin_routes,
+    sys_state_routes,
     quota_routes,
     NULL,
 };
