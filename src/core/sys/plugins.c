@@ -1,5 +1,5 @@
-/* plugins: sys/plugins/: the catalog shows the engines and methods of this program, each built in. Programs of others
- * cannot be registered: there is no plugin directory. */
+/* plugins: sys/plugins/: the catalog shows the engines and methods of this program, each built in. Programs
+ * of others cannot be registered: there is no plugin directory. */
 #include "core/active_private.h"
 #include "core/sys/sys.h"
 

@@ -1,4 +1,5 @@
-/* state: sys/config/state/sanitized and sys/config/reload; sys/pprof, which speaks of a runtime that is not here. */
+/* state: sys/config/state/sanitized and sys/config/reload; sys/pprof, which speaks of a runtime that is not
+ * here. */
 #include "core/active_private.h"
 #include "core/sys/sys.h"
 

@@ -22,6 +22,7 @@ static const char *const known_500[] = {
     "limit must be 'none' or a positive integer", /* leases */
     "key contains invalid UTF-8",                 /* kv */
     "string field contains invalid UTF-8",        /* kv 2 */
+    "cannot fetch mount entry on",                /* plugins/reload/backend */
     "at least one origin or the wildcard",        /* config/cors */
     "the '*' must be the only value for allowed_origins",
     "raft backend not in use",
