@@ -290,8 +290,9 @@ struct error *rekey_finish(struct request *rq, const struct rekey_target *t, con
 
     TRY(new_config(rq, t, state, &config));
     settle(rq, state);
-    TRY(t->store(rq, config, new_key));
+    /* before the rest: what ends a change of the root key comes last */
     TRY(view_put(&core, STR("canary-keyring"), bytes_from_str(json_get_str(state, STR("nonce")))));
+    TRY(t->store(rq, config, new_key));
     return rekey_drop(rq, t->name);
 }
 
