@@ -1,6 +1,7 @@
 /* activate: what opening a store reads, and makes when it is missing (docs/formats/storage.md, "opening"). */
 #include "base/encode.h"
 #include "base/log.h"
+#include "core/mfa/mfa.h"
 #include "core/mount_store.h"
 #include "core/quota/quota.h"
 #include "crypto/crypto.h"
@@ -13,6 +14,7 @@ struct opening {         /* made by the handler, taken over at publication; free
     struct audit_set *audit;
     struct quota_set *quotas;
     struct token_state *tokens;
+    struct mfa_set *mfa;
     str cluster_name, cluster_id;
 };
 
@@ -24,6 +26,7 @@ static void opening_drop(void *arg)
     audit_set_unref(o->audit);
     quota_set_unref(o->quotas);
     token_state_free(o->tokens);
+    mfa_set_unref(o->mfa);
     arena_free(o->arena);
 }
 
@@ -32,6 +35,7 @@ static void opening_publish(struct active *a, void *arg)
     struct opening *o = arg;
 
     a->tokens = o->tokens;
+    mfa_publish(a, o->mfa);
     a->cluster_name = arena_str(a->arena, o->cluster_name);
     a->cluster_id = arena_str(a->arena, o->cluster_id);
     snapshot_publish(a, o->mounts, o->audit, o->quotas);
@@ -141,6 +145,7 @@ static struct error *open_all(struct request *rq, struct response *rs)
     TRY(quota_open(rq, &o->quotas));
     TRY(policy_open(rq->txn, rq->arena));
     TRY(token_state_open(rq->txn, rq->rng, &o->tokens));
+    TRY(mfa_open(rq, &o->mfa));
     return audit_open(rq->txn, rq->arena, &o->audit);
 }
 

@@ -17,4 +17,5 @@ struct lease_manager *active_leases(struct active *a);
 int64_t active_default_ttl_ns(const struct active *a); /* default_lease_ttl of the configuration */
 int64_t active_max_ttl_ns(const struct active *a);
 const struct clock *active_clock(const struct active *a);
+int64_t active_since_ns(const struct active *a); /* wall time at which it began to be made */
 struct rng *active_rng(const struct active *a);

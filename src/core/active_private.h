@@ -71,6 +71,8 @@ struct active {
     struct lease_manager *leases;
     struct rotation *rotation;
     struct oidc *oidc;
+    struct mfa *mfa;
+    int64_t since_ns; /* wall time */
     struct acl_cache *acls;
     struct identity *identity;
     struct lockout *lockout;

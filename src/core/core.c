@@ -4,6 +4,7 @@
 #include "core/lane.h"
 #include "core/lease/sweep.h"
 #include "core/login/lockout.h"
+#include "core/mfa/mfa_private.h"
 #include "core/oidc/oidc_private.h"
 #include "core/rotation.h"
 #include "core/sys/sys.h"
@@ -115,6 +116,8 @@ struct active *active_build(struct core *c, struct opened *o, struct storage_loc
     a->leases = lease_manager_new(a);
     a->rotation = rotation_new(a);
     a->oidc = oidc_new(a);
+    a->mfa = mfa_new();
+    a->since_ns = clock_wall_ns(c->config.clock);
     a->lane = lane_new(a);
     return a;
 }
@@ -127,6 +130,7 @@ void active_destroy(struct active *a)
     lease_manager_free(a->leases);
     rotation_free(a->rotation);
     oidc_free(a->oidc);
+    mfa_free(a->mfa);
     identity_free(a->identity);
     lockout_stop(a->lockout);
     sweep_mounts_stop(a);
@@ -168,6 +172,16 @@ struct lease_manager *active_leases(struct active *a)
 struct identity *active_identity(struct active *a)
 {
     return a->identity;
+}
+
+struct mfa *active_mfa(struct active *a)
+{
+    return a->mfa;
+}
+
+int64_t active_since_ns(const struct active *a)
+{
+    return a->since_ns;
 }
 
 struct oidc *active_oidc(struct active *a)

@@ -264,6 +264,8 @@ struct response_auth {
     const str *policies, *token_policies, *identity_policies;
     size_t n_policies, n_token_policies, n_identity_policies;
     const struct json *metadata; /* NULL: null */
+    /* the second factor that is asked for: there is no token yet; NULL: none */
+    const struct json *mfa_requirement;
     int64_t ttl_ns;
     int64_t num_uses;
     int64_t issue_time_ns;

@@ -22,8 +22,23 @@ static void put_bool(struct buf *b, const char *name, bool value)
     buf_put_fmt(b, ",\"%s\":%s", name, value ? "true" : "false");
 }
 
+/* There is no token yet. */
+static void put_requirement(struct buf *b, const struct response_auth *auth)
+{
+    buf_put_str(b, STR("{\"client_token\":\"\",\"accessor\":\"\",\"policies\":null,\"metadata\":null,"
+                       "\"lease_duration\":0,\"renewable\":false,\"entity_id\":\"\""));
+    put_member(b, "token_type", auth->token_type);
+    buf_put_str(b, STR(",\"orphan\":false,\"mfa_requirement\":"));
+    json_write(b, auth->mfa_requirement);
+    buf_put_str(b, STR(",\"num_uses\":0}"));
+}
+
 static void put_auth(struct buf *b, const struct response_auth *auth)
 {
+    if (auth->mfa_requirement) {
+        put_requirement(b, auth);
+        return;
+    }
     buf_put_str(b, STR("{\"client_token\":"));
     json_write_string(b, auth->client_token);
     put_member(b, "accessor", auth->accessor);

@@ -22,7 +22,6 @@ MODE = os.environ.get("COFFER_GOLDEN", "plain")
 # In the folder, but parts of what they speak of are not there.
 NOT_YET = {
     "config-state",
-    "identity-mfa",
     "identity-oidc-provider",
     "sys-ha-raft",
 }

@@ -30,14 +30,14 @@ static void give(void *arena, void *p)
     (void)p;
 }
 
-static void *unpack(struct arena *a, const ProtobufCMessageDescriptor *d, bytes b)
+ProtobufCMessage *pb_unpack(struct arena *a, const ProtobufCMessageDescriptor *d, bytes b)
 {
     ProtobufCAllocator from = {.alloc = take, .free = give, .allocator_data = a};
 
     return protobuf_c_message_unpack(d, &from, b.n, b.p);
 }
 
-static bytes pack(struct arena *a, const ProtobufCMessage *m)
+bytes pb_pack(struct arena *a, const ProtobufCMessage *m)
 {
     size_t n = protobuf_c_message_get_packed_size(m);
     uint8_t *p = arena_alloc(a, n);
@@ -136,13 +136,13 @@ struct error *bucket_parse(struct arena *a, str path, bytes stored, IdentityPb__
     bytes clear;
 
     TRY(stored_unpack(a, path, stored, &clear));
-    *ret = unpack(a, &identity_pb__bucket__descriptor, clear);
+    *ret = (IdentityPb__Bucket *)pb_unpack(a, &identity_pb__bucket__descriptor, clear);
     return *ret ? NULL : error_new(a, ERR_INTERNAL, "the stored entry %.*s is no bucket", PSTR(path));
 }
 
 bytes bucket_pack(struct arena *a, const IdentityPb__Bucket *b)
 {
-    return stored_snappy(a, pack(a, &b->base));
+    return stored_snappy(a, pb_pack(a, &b->base));
 }
 
 struct error *bucket_read(struct view *v, enum bucket_kind kind, unsigned number, IdentityPb__Bucket **ret)
@@ -182,7 +182,7 @@ void bucket_set(struct arena *a, IdentityPb__Bucket *b, enum bucket_kind kind, s
                 const ProtobufCMessage *m)
 {
     IdentityPb__Item *item = find(b, id);
-    bytes value = pack(a, m);
+    bytes value = pb_pack(a, m);
 
     if (!item) {
         size_t n = b->n_items * sizeof(*b->items);
@@ -219,5 +219,5 @@ ProtobufCMessage *item_unpack(struct arena *a, const IdentityPb__Item *item, enu
 
     if (!m || !str_eq(pb_str(m->type_url), kinds[kind].type_url))
         return NULL;
-    return unpack(a, kinds[kind].descriptor, (bytes){m->value.data, m->value.len});
+    return pb_unpack(a, kinds[kind].descriptor, (bytes){m->value.data, m->value.len});
 }

@@ -1,6 +1,7 @@
 /* identity_engine: the engine identity/: who stands behind a token, as an API. Its routes are in tables of
  * their own. */
 #include "core/identity/identity_private.h"
+#include "core/mfa/mfa.h"
 #include "core/oidc/oidc.h"
 
 /* One line for each table: src/core/oidc and src/core/mfa have theirs. */
@@ -13,6 +14,8 @@ static const struct route *const tables[] = {
     identity_group_alias_routes,
     oidc_key_routes,
     oidc_token_routes,
+    mfa_method_routes,
+    mfa_enforcement_routes,
     NULL,
 };
 /* clang-format on */

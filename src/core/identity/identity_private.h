@@ -36,6 +36,9 @@ ProtobufCBinaryData *pb_texts(struct arena *a, const str *v, size_t n);
 void pb_texts_add(struct arena *a, ProtobufCBinaryData **v, size_t *n, str s);
 bool pb_texts_remove(ProtobufCBinaryData *v, size_t *n, str s); /* all that are equal */
 bool pb_texts_have(const ProtobufCBinaryData *v, size_t n, str s);
+/* In the arena. NULL: `b` holds no message of this kind. */
+ProtobufCMessage *pb_unpack(struct arena *a, const ProtobufCMessageDescriptor *d, bytes b);
+bytes pb_pack(struct arena *a, const ProtobufCMessage *m);
 IdentityPb__Pair **pb_pairs(struct arena *a, const struct json *object,
                             size_t *ret_n); /* strings of an object; NULL: none */
 IdentityPb__Timestamp *pb_now(struct request *rq);

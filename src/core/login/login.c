@@ -4,6 +4,7 @@
 #include "core/login/lockout.h"
 #include "core/login/login_private.h"
 #include "core/login/policy_names.h"
+#include "core/mfa/mfa.h"
 #include "core/mount.h"
 #include "core/quota/quota.h"
 #include "core/route.h"
@@ -143,8 +144,8 @@ static struct error *decide_ttl(struct request *rq, struct response *rs, const s
     return ttl_decide(rq, rs, &ask, ret_ns);
 }
 
-static struct error *make_token(struct request *rq, struct response *rs, const struct login *l,
-                                const struct entity *e)
+struct error *login_make_token(struct request *rq, struct response *rs, const struct login *l,
+                               const struct entity *e)
 {
     const struct token_fields *f = &l->token;
     str *policies = ARENA_ARRAY(rq->arena, str, f->n_policies + 1);
@@ -178,18 +179,20 @@ static struct error *make_token(struct request *rq, struct response *rs, const s
     TRY(check_assignable(rq, policies, n));
     TRY(decide_ttl(rq, rs, f, &spec.ttl_ns));
     TRY(token_create(rq, rs, &spec));
+    rs->auth->issue_time_ns = TIME_ZERO_NS; /* audit does not show it of logins */
     return check_assignable(rq, rs->auth->policies, rs->auth->n_policies);
 }
 
 static struct error *complete(struct request *rq, struct response *rs)
 {
     const struct entity *e;
-    bool created;
+    bool created, waits;
 
     TRY(find_entity(rq, rs->login, &e, &created));
-    TRY(make_token(rq, rs, rs->login, e));
+    TRY(mfa_at_login(rq, rs, e, &waits));
+    if (!waits)
+        TRY(login_make_token(rq, rs, rs->login, e));
     rs->auth->entity_created = created;
-    rs->auth->issue_time_ns = TIME_ZERO_NS; /* audit does not show it of logins */
     return NULL;
 }
 

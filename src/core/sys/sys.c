@@ -3,6 +3,7 @@
 
 #include "core/active_private.h"
 #include "core/login/lockout.h"
+#include "core/mfa/mfa.h"
 #include "core/password/password.h"
 #include "core/policy/policy.h"
 #include "core/quota/quota.h"
@@ -36,7 +37,8 @@ static const struct route small_routes[] = {
 };
 
 /* clang-format off */
-static const struct route *const tables[] = {
+static const struct route *const tables[] = {mfa_validate_routes,
+ 
     sys_mount_routes,
     sys_tune_routes,
     sys_remount_routes,

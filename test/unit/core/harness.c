@@ -42,8 +42,10 @@ static struct answer answer_of(struct arena *a, const struct core_call *call)
     answer.status = rs->status ? rs->status : rs->data || rs->auth || rs->n_warnings ? 200 : 204;
     if (rs->data)
         answer.data = json_text(a, rs->data);
-    if (rs->auth)
+    if (rs->auth) {
         answer.client_token = rs->auth->client_token;
+        answer.mfa_request_id = json_get_str(rs->auth->mfa_requirement, STR("mfa_request_id"));
+    }
     return answer;
 }
 
@@ -125,6 +127,7 @@ static void wake(const struct answer *answer, void *arg)
     w->answer.error = arena_str(w->arena, answer->error);
     w->answer.data = arena_str(w->arena, answer->data);
     w->answer.client_token = arena_str(w->arena, answer->client_token);
+    w->answer.mfa_request_id = arena_str(w->arena, answer->mfa_request_id);
     w->done = true;
     cond_signal(&w->cond);
     mutex_unlock(&w->mutex);

@@ -61,9 +61,10 @@ struct answer {
     int status;
     enum err_kind kind; /* of an error */
     bool failed;
-    str error;        /* its text */
-    str data;         /* JSON text of the answer's data; empty: none */
-    str client_token; /* of an answer with auth */
+    str error;          /* its text */
+    str data;           /* JSON text of the answer's data; empty: none */
+    str client_token;   /* of an answer with auth */
+    str mfa_request_id; /* of a login that waits for its second factor */
 };
 
 /* Ready when it returns: unsealed, active and with a root token, unless the options say otherwise. */
