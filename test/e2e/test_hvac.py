@@ -6,7 +6,7 @@ import lab as lab_module
 import pytest
 import requests
 import verified
-from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest
+from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, RateLimitExceeded
 
 
 class Site:
@@ -30,6 +30,58 @@ def test_the_certificate_is_checked(site):
     with pytest.raises(requests.exceptions.SSLError):
         hvac.Client(url=site.server.addr, verify=True).sys.read_health_status(method="GET")
     assert site.client().sys.read_health_status(method="GET")["sealed"] is False
+
+
+def test_approle(site):
+    root = site.root
+    root.sys.enable_auth_method("approle")
+    root.sys.create_or_update_policy("app", 'path "secret/*" { capabilities = ["read"] }')
+    approle = root.auth.approle
+    approle.create_or_update_approle("App", token_policies=["app"], token_ttl="10m", secret_id_num_uses=2, secret_id_bound_cidrs=["127.0.0.0/8"])
+    assert approle.list_roles()["data"]["keys"] == ["app"]
+    assert approle.read_role("app")["data"]["secret_id_num_uses"] == 2
+    role_id = approle.read_role_id("app")["data"]["role_id"]
+    made = approle.generate_secret_id("app", metadata={"host": "onyx"})["data"]
+    assert approle.list_secret_id_accessors("app")["data"]["keys"] == [made["secret_id_accessor"]]
+    assert approle.read_secret_id("app", made["secret_id"])["data"]["metadata"] == {"host": "onyx"}
+    client = site.client()
+    seen = client.auth.approle.login(role_id, made["secret_id"])["auth"]
+    assert client.is_authenticated() and seen["metadata"] == {"host": "onyx", "role_name": "app"} and seen["lease_duration"] == 600
+    assert approle.read_secret_id_accessor("app", made["secret_id_accessor"])["data"]["secret_id_num_uses"] == 1
+    assert site.client().auth.approle.login(role_id, made["secret_id"])["auth"]["entity_id"] == seen["entity_id"]
+    for secret_id in (made["secret_id"], "guess"):
+        with pytest.raises(InvalidRequest, match="invalid role or secret ID"):
+            site.client().auth.approle.login(role_id, secret_id)
+    assert client.auth.token.renew_self()["auth"]["lease_duration"] == 600
+    chosen = approle.create_custom_secret_id("app", "chosen")["data"]
+    approle.destroy_secret_id_accessor("app", chosen["secret_id_accessor"])
+    with pytest.raises(InvalidRequest):
+        site.client().auth.approle.login(role_id, "chosen")
+    approle.update_role_id("app", "known")
+    wrapped = approle.generate_secret_id("app", wrap_ttl="60s")["wrap_info"]
+    secret_id = site.client(wrapped["token"]).sys.unwrap()["data"]["secret_id"]
+    assert site.client().auth.approle.login("known", secret_id)["auth"]
+    approle.delete_role("app")
+    with pytest.raises(InvalidRequest):
+        site.client().auth.approle.login("known", secret_id)
+
+
+def test_rate_limits(site):
+    root = site.root
+    root.sys.enable_secrets_engine("kv", path="kv", options={"version": "1"})
+    root.sys.create_or_update_policy("app", 'path "kv/*" { capabilities = ["read"] }')
+    root.sys.create_or_update_quota("few", rate=3, path="kv", interval="1h")
+    assert root.sys.read_quota("few")["data"]["rate"] == 3 and root.sys.list_quotas()["data"]["keys"] == ["few"]
+    client = site.client(root.auth.token.create(policies=["app"])["auth"]["client_token"])
+    for _ in range(3):
+        with pytest.raises(InvalidPath):
+            client.secrets.kv.v1.read_secret("a", mount_point="kv")
+    with pytest.raises(RateLimitExceeded, match="rate limit quota exceeded"):
+        client.secrets.kv.v1.read_secret("a", mount_point="kv")
+    assert client.is_authenticated()
+    root.sys.delete_quota("few")
+    with pytest.raises(InvalidPath):
+        client.secrets.kv.v1.read_secret("a", mount_point="kv")
 
 
 def test_userpass(site):

@@ -94,6 +94,24 @@ func login(s *site) {
 	equal("alive after its mount", alive(ann), false)
 }
 
+func approle(s *site) {
+	root := s.root.Logical()
+	check(s.root.Sys().EnableAuthWithOptions("approle", &vault.EnableAuthOptions{Type: "approle"}))
+	must(root.Write("auth/approle/role/app", map[string]any{"token_ttl": "10m", "secret_id_num_uses": 1}))
+	id := must(root.Read("auth/approle/role/app/role-id")).Data["role_id"]
+	made := must(root.Write("auth/approle/role/app/secret-id", nil)).Data
+	login := map[string]any{"role_id": id, "secret_id": made["secret_id"]}
+	nobody := s.client("")
+	seen := must(nobody.Logical().Write("auth/approle/login", login))
+	equal("name", seen.Auth.Metadata["role_name"], "app")
+	_, err := nobody.Logical().Write("auth/approle/login", login)
+	refused(err, 400, "invalid role or secret ID")
+	app := s.client(seen.Auth.ClientToken)
+	equal("renewed", must(app.Auth().Token().RenewSelf(0)).Auth.LeaseDuration, 600)
+	check(s.root.Sys().DisableAuth("approle"))
+	equal("alive after its mount", alive(app), false)
+}
+
 func kv1(s *site) {
 	check(s.root.Sys().Mount("one", &vault.MountInput{Type: "kv", Options: map[string]string{"version": "1"}}))
 	kv, ctx := s.root.KVv1("one"), context.Background()
@@ -305,7 +323,7 @@ func main() {
 	for _, c := range []struct {
 		name string
 		call func(*site)
-	}{{"login", login}, {"kv1", kv1}, {"kv2", kv2}, {"tokens", tokens}, {"family", family}, {"policies", policies},
+	}{{"login", login}, {"approle", approle}, {"kv1", kv1}, {"kv2", kv2}, {"tokens", tokens}, {"family", family}, {"policies", policies},
 		{"wrapping", wrapping}, {"leases", leases}, {"audit", audit}, {"mounts", mounts}} {
 		if !converse(s, c.name, c.call) {
 			status = 1
