@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """bench: coffer (sqlite) and OpenBao (raft, one node) side by side in one run, on loopback, with the same client.
 
-    bench.py [NAME...]      none = all: read write memory start, and those of daily.py and storm.py
+    bench.py [NAME...]      none = all: read write memory start, and those of commands.py, daily.py and storm.py
 
 read, write: kv version 1, a token with a policy, 1,000 secrets of 512 bytes, 32 connections (wrk); rounds in turn, the median
 counts. Server CPU is what /proc says of the process, divided by the requests. Without and with a file audit device.
@@ -200,9 +200,10 @@ MEASURES = {
 
 
 def main(names):
-    import daily  # which use this file
+    import commands  # which use this file
+    import daily
     import storm
-    MEASURES.update({**daily.MEASURES, **storm.MEASURES})
+    MEASURES.update({**commands.MEASURES, **daily.MEASURES, **storm.MEASURES})
     unknown = [n for n in names if n not in MEASURES]
     if unknown:
         sys.exit(__doc__)
