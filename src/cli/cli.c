@@ -311,6 +311,20 @@ static struct error *check_count(struct cli *c)
     return NULL;
 }
 
+/* The error with what was meant, or where the flags are listed. */
+static struct error *flag_refused(struct cli *c, struct error *bad)
+{
+    size_t at = str_find(bad->text, STR("not defined: -"));
+    bool on_stdout = c->command->flags & COMMAND_ERRORS_ON_STDOUT;
+    if (at == bad->text.n || c->format != OUTPUT_TABLE || on_stdout)
+        return bad;
+    str meant = hint_flag(c, str_from(bad->text, at + 14));
+    if (meant.n)
+        return error_wrap(c->arena, bad, "%.*s\nDid you mean -%.*s?", PSTR(bad->text), PSTR(meant));
+    return error_wrap(c->arena, bad, "%.*s\n`%.*s %s -h` lists the flags.", PSTR(bad->text), PSTR(c->called),
+                      c->command->name);
+}
+
 static struct error *run_command(struct cli *c, str *args, size_t n)
 {
     const struct flag *sets[FLAG_SETS_MAX];
@@ -322,7 +336,7 @@ static struct error *run_command(struct cli *c, str *args, size_t n)
     struct error *bad = flags_parse(&c->flags, c->arena, args, n, &used);
     if (bad) {
         c->exit_code = c->command->flags & COMMAND_USAGE_IS_3 ? 3 : 1;
-        return bad;
+        return flag_refused(c, bad);
     }
     c->args = args + used;
     c->n_args = n - used;
@@ -350,6 +364,9 @@ static int run_help(struct cli *c, const str *args, size_t n, bool asked)
         help_write(c, c->err, NULL);
         return 1;
     }
+    str meant = hint_command(c, args, n);
+    if (meant.n)
+        cli_warn(c, "Did you mean `%.*s %.*s`?\n", PSTR(c->called), PSTR(meant));
     help_write(c, c->err, c->command);
     return c->command ? 1 : EXIT_UNKNOWN_COMMAND;
 }

@@ -94,6 +94,10 @@ void cli_put(struct cli *c, str text);                            /* as it is, o
 /* Text that scripts capture: with a line end only on a terminal. */
 void cli_put_value(struct cli *c, str text);
 
+/* What goes on, in one line of a terminal that the next call writes over (an empty text takes it away);
+ * nothing elsewhere. */
+void cli_progress(struct cli *c, const char *fmt, ...) PRINTF(2, 3);
+
 /* The client made of flags and environment, with the token; made once. */
 struct error *cli_client(struct cli *c, struct client **ret_client) MUST_USE;
 /* One request. What goes wrong comes back as "WHAT: …" (bare with WHAT empty). ret_answer may be NULL. */

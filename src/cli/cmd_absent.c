@@ -4,14 +4,20 @@
 const struct flag agent_flags[] = {
     {"config", FLAG_STRINGS, .help = "Configuration file; may be given several times."},
     {"exit-after-auth", FLAG_BOOL, .help = "End after the first login."},
+    {"log-file", FLAG_STRING, .help = "File for the log."},
+    {"log-format", FLAG_STRING, .help = "standard or json."},
+    {"log-level", FLAG_STRING, .help = "trace, debug, info, warn or error."},
+    {"log-rotate-bytes", FLAG_INT, .help = "Size at which the file is replaced."},
+    {"log-rotate-duration", FLAG_STRING, .help = "Age at which the file is replaced."},
+    {"log-rotate-max-files", FLAG_INT, .help = "How many old files are kept."},
     {0},
 };
 
 static const struct {
     const char *name, *instead;
 } words[] = {
-    {"agent", "coffer has no agent yet; Vault's agent works with a coffer server"},
-    {"agent generate-config", "coffer has no agent yet; Vault's agent works with a coffer server"},
+    {"agent", "coffer has no agent; Vault's agent works with a coffer server"},
+    {"agent generate-config", "coffer has no agent; Vault's agent works with a coffer server"},
     {"operator migrate", "the storages file, sqlite and inmem are all there is; to move, stop the server and "
                          "read the old store with the old configuration, write the new one through the API"},
     {"operator raft autopilot", "coffer has no raft storage; Vault's own command line manages autopilot"},

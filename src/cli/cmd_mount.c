@@ -330,7 +330,7 @@ static struct error *mount_disable(struct cli *c, const struct kind *k)
     return NULL;
 }
 
-enum { MOVE_POLL_S = 10 };
+enum { MOVE_LINE_S = 10 };
 
 static struct error *mount_move(struct cli *c, const struct kind *k)
 {
@@ -348,8 +348,10 @@ static struct error *mount_move(struct cli *c, const struct kind *k)
     cli_print(c, "Started moving %s %.*s to %.*s, with migration ID %.*s", k->one, PSTR(from), PSTR(to),
               PSTR(id));
     struct client_request poll = {.method = "GET", .path = arena_fmt(a, "sys/remount/status/%.*s", PSTR(id))};
-    for (;;) {
-        TRY(cli_secret(c, what, &poll, &secret));
+    for (unsigned waited_s = 0;; waited_s++) {
+        struct error *bad = cli_secret(c, what, &poll, &secret);
+        cli_progress(c, "%s", "");
+        TRY(bad);
         str status =
             json_get_str(json_get(json_get(secret, STR("data")), STR("migration_info")), STR("status"));
         if (str_eq(status, STR("success"))) {
@@ -362,10 +364,13 @@ static struct error *mount_move(struct cli *c, const struct kind *k)
                       PSTR(from), PSTR(to), PSTR(id));
             return NULL;
         }
-        cli_print(c, "Waiting for terminal status in migration of %s %.*s to %.*s, with migration ID %.*s",
-                  k->one, PSTR(from), PSTR(to), PSTR(id));
+        cli_progress(c, "Moving %s %.*s to %.*s: %u s", k->one, PSTR(from), PSTR(to), waited_s);
+        if (!c->terminal && waited_s % MOVE_LINE_S == 0)
+            cli_print(c,
+                      "Waiting for terminal status in migration of %s %.*s to %.*s, with migration ID %.*s",
+                      k->one, PSTR(from), PSTR(to), PSTR(id));
         fflush(c->out);
-        client_pause(MOVE_POLL_S * NS_PER_S);
+        client_pause(NS_PER_S);
     }
 }
 

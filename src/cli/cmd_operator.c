@@ -20,6 +20,8 @@ const struct flag init_flags[] = {
     {"recovery-threshold", FLAG_INT, .help = "Number of recovery shares needed, by default 3."},
     {"recovery-pgp-keys", FLAG_STRING, .help = "As -pgp-keys, for the recovery shares."},
     {"stored-shares", FLAG_INT, .help = "Ignored."},
+    {"consul-auto", FLAG_BOOL, .help = "Not there: the server is named by -address or VAULT_ADDR."},
+    {"consul-service", FLAG_STRING, .initial = "vault", .help = "Not there, as -consul-auto."},
     {0},
 };
 
@@ -138,6 +140,8 @@ static struct json *init_result(struct arena *a, const struct json *answer, cons
 
 struct error *cmd_init(struct cli *c)
 {
+    if (flag_bool(&c->flags, "consul-auto"))
+        return usage_error(c, "-consul-auto is not there: name the server by -address or VAULT_ADDR.");
     if (flag_bool(&c->flags, "status"))
         return init_status(c);
     struct client_request status_rq = {

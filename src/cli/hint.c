@@ -40,6 +40,73 @@ str hint_about(struct cli *c, str error_text)
     return (str){0};
 }
 
+enum { NEAR = 2, WORD_MAX = 40 };
+
+/* Characters to insert, remove or change until x is y; NEAR + 1 for all that is further away. */
+static unsigned distance(str x, str y)
+{
+    unsigned row[WORD_MAX + 1];
+    if (x.n > WORD_MAX || y.n > WORD_MAX)
+        return NEAR + 1;
+    for (unsigned j = 0; j <= y.n; j++)
+        row[j] = j;
+    for (unsigned i = 1; i <= x.n; i++) {
+        unsigned corner = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= y.n; j++) {
+            unsigned changed = corner + (x.p[i - 1] != y.p[j - 1]);
+            corner = row[j];
+            row[j] = MIN(changed, 1 + MIN(row[j], row[j - 1]));
+        }
+    }
+    return MIN(row[y.n], NEAR + 1);
+}
+
+static size_t words_in(str name)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < name.n; i++)
+        n += name.p[i] == ' ';
+    return n;
+}
+
+str hint_command(struct cli *c, const str *args, size_t n)
+{
+    str best = {0};
+    unsigned nearest = NEAR + 1;
+    for (const struct command *row = commands; row->name; row++) {
+        str name = str_from_cstr(row->name);
+        str typed = {0};
+        size_t words = words_in(name);
+        if (words > n || (row->flags & COMMAND_ABSENT))
+            continue;
+        for (size_t i = 0; i < words; i++)
+            typed = arena_fmt(c->arena, "%.*s%s%.*s", PSTR(typed), i ? " " : "", PSTR(args[i]));
+        unsigned d = distance(typed, name);
+        if (d < nearest && d > 0) {
+            nearest = d;
+            best = name;
+        }
+    }
+    return best;
+}
+
+str hint_flag(struct cli *c, str name)
+{
+    const struct flag *sets[FLAG_SETS_MAX];
+    str best = {0};
+    unsigned nearest = NEAR + 1;
+    command_flag_sets(c->command, sets);
+    for (size_t i = 0; i < FLAG_SETS_MAX; i++) {
+        for (const struct flag *row = sets[i]; row && row->name; row++) {
+            unsigned d = distance(name, str_from_cstr(row->name));
+            best = d < nearest ? str_from_cstr(row->name) : best;
+            nearest = MIN(d, nearest);
+        }
+    }
+    return best;
+}
+
 void hint_next(struct cli *c, const char *command)
 {
     if (c->terminal && c->format == OUTPUT_TABLE)

@@ -28,6 +28,18 @@ void cli_warn(struct cli *c, const char *fmt, ...)
     va_end(args);
 }
 
+void cli_progress(struct cli *c, const char *fmt, ...)
+{
+    va_list args;
+    if (!c->terminal || c->format != OUTPUT_TABLE)
+        return;
+    va_start(args, fmt);
+    fputs("\r\033[K", c->out);
+    vfprintf(c->out, fmt, args);
+    va_end(args);
+    fflush(c->out);
+}
+
 void cli_put(struct cli *c, str text)
 {
     fwrite(text.p, 1, text.n, c->out);

@@ -79,7 +79,10 @@ static const struct {
     {{"coffer", "version"}, 0, "Coffer v" COFFER_VERSION " (API of Vault 1.14.7)\n", ""},
     {{"/usr/bin/vault", "version"}, 0, "Vault v1.14.7+coffer." COFFER_VERSION "\n", ""},
     {{"coffer", "--version"}, 0, "Coffer v" COFFER_VERSION " (API of Vault 1.14.7)\n", ""},
-    {{"coffer", "read", "-bogus", "x"}, 1, "", "flag provided but not defined: -bogus\n"},
+    {{"coffer", "read", "-bogus", "x"},
+     1,
+     "",
+     "flag provided but not defined: -bogus\n`coffer read -h` lists the flags.\n"},
     {{"coffer", "read", "-output-policy", "sys/raw/x"},
      0,
      "path \"sys/raw/x\" {\n  capabilities = [\"read\", \"sudo\"]\n}\n",
@@ -94,6 +97,14 @@ static const struct {
      1,
      "",
      "flag provided but not defined: -format\n"},
+    {{"coffer", "read", "-fild=x", "y"},
+     1,
+     "",
+     "flag provided but not defined: -fild\nDid you mean -field?\n"},
+    {{"coffer", "operator", "init", "-consul-auto"},
+     1,
+     "",
+     "-consul-auto is not there: name the server by -address or VAULT_ADDR.\n"},
     {{"coffer", "read", "-format=xml", "x"}, 1, "", "Invalid output format: xml\n"},
     {{"coffer", "list", "-format=raw", "kv"},
      1,
@@ -135,6 +146,24 @@ static void exit_codes(void **state)
             assert_string_equal(r.err, calls[i].err);
         else
             assert_true(strlen(r.err) > 0);
+        run_free(r);
+    }
+}
+
+static void suggestions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args[5], *line;
+    } rows[] = {
+        {{"coffer", "sttus"}, "Did you mean `coffer status`?\n"},
+        {{"coffer", "operator", "unsael", "k"}, "Did you mean `coffer operator unseal`?\n"},
+        {{"vault", "kv", "metadata", "gett"}, "Did you mean `vault kv metadata get`?\n"},
+        {{"coffer", "nothing-like-it"}, "Usage: "},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct run r = run(rows[i].args, NULL);
+        assert_memory_equal(r.err, rows[i].line, strlen(rows[i].line));
         run_free(r);
     }
 }
@@ -196,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exit_codes),
+        cmocka_unit_test(suggestions),
         cmocka_unit_test(settings),
         cmocka_unit_test(rows_are_sound),
     };
