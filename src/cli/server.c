@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -316,6 +317,7 @@ static struct error *serve(struct server *s)
         loop_run(s->main_loop);
     server_notify(s, "STOPPING=1");
     stop_listeners(s);
+    atomic_store(&s->seal_host.cancelled, true); /* nobody waits for a key service any more */
     core_seal(s->core);
     for (size_t i = 0; i < s->n_loops; i++) {
         loop_stop(s->loops[i]);

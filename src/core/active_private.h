@@ -14,6 +14,7 @@
 #include "core/internal.h"
 #include "core/lease/lease.h"
 #include "core/lru.h"
+#include "core/migrate.h"
 #include "core/mount.h"
 #include "core/policy/policy.h"
 #include "core/route.h"
@@ -131,8 +132,9 @@ struct core {
     int64_t active_since_ns;          /* lock: mutex */
     struct ha *ha;                    /* NULL without an HA lock */
     struct seal *seal;                /* the configuration's key service; NULL: shares open the store */
-    struct seal *stored_seal;  /* control thread; the one that opens the store as it is; NULL: shares */
-    struct autoseal *autoseal; /* control thread */
+    struct seal *stored_seal;   /* control thread; the one that opens the store as it is; NULL: shares */
+    struct autoseal *autoseal;  /* control thread */
+    struct migration migration; /* control thread, but for `pending` */
     /* control thread: storage failed; reopen and activate once all stragglers are gone */
     bool rebuild;
     struct loop_timer zombie_timer; /* control thread */
@@ -189,11 +191,9 @@ struct error *core_refresh_seal_config(struct core *c, struct arena *a) MUST_USE
 struct error *core_need_seal_config(struct core *c, struct arena *a) MUST_USE;
 /* Reads the store's settings and takes them over; an error also when they do not fit the configuration. */
 struct error *core_load_seal_config(struct core *c, struct arena *a, bool *ret_exists) MUST_USE;
-/* ERR_BAD_REQUEST: these settings are of no seal that is configured. */
-struct error *core_seals_fit(const struct core *c, struct arena *a, const struct seal_config *config)
-    MUST_USE;
 struct error *core_unseal_root(struct core *c, struct arena *a, bytes root_key) MUST_USE;
-struct error *core_unseal_share(struct core *c, struct arena *a, bytes share) MUST_USE;
+/* migrate: the shares are given for the migration, too. */
+struct error *core_unseal_share(struct core *c, struct arena *a, bytes share, bool migrate) MUST_USE;
 /* Before taking over: the active node before may have changed the keyring. */
 struct error *core_refresh_keyring(struct core *c, struct arena *a) MUST_USE;
 struct init_params {

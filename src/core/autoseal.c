@@ -7,7 +7,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { RETRY_S = 5, QUEUE_MAX = 64, REWRAPPED_COUNT = 2 };
+enum { RETRY_S = 5, QUEUE_MAX = 64 };
+enum { RECOVERY_KEY, STORED_KEYS, REWRAPPED_COUNT };
 
 static const char stored_keys_path[] = "core/hsm/barrier-unseal-keys",
                   recovery_key_path[] = "core/recovery-key";
@@ -36,6 +37,7 @@ struct question {
     struct error *error;
     struct secret *clear;
     bytes blobs[REWRAPPED_COUNT], rewrapped[REWRAPPED_COUNT];
+    bool drops_change; /* core/coffer-root-change was left behind, and this node has the new root key */
 };
 
 static void question_free(struct question *q)
@@ -140,13 +142,18 @@ struct error *autoseal_decrypt(struct autoseal *s, struct seal *with, struct are
     return wait_for(s, &(struct waited){.seal = with, .arena = a, .in = blob, .ret_clear = ret_clear});
 }
 
-static struct error *stored_keys_error(struct arena *a, const struct error *e)
+/* With the seal that has sealed the store, else the other: a migration between them may have been cut
+ * short. */
+static struct error *decrypt_stored(struct autoseal *s, struct arena *a, bytes blob, struct secret **ret)
 {
-    return error_new(a, e->kind, "unable to retrieve stored keys: failed to decrypt keys from storage: %.*s",
-                     PSTR(e->text));
+    struct core *c = s->core;
+    struct seal *other = c->stored_seal == c->config.seal ? c->config.disabled_seal : c->config.seal;
+    struct error *e = autoseal_decrypt(s, c->stored_seal, a, blob, ret);
+
+    return e && other && !autoseal_decrypt(s, other, a, blob, ret) ? NULL : e;
 }
 
-struct error *autoseal_root_key(struct autoseal *s, struct arena *a, struct secret **ret)
+struct error *autoseal_root_key(struct autoseal *s, struct arena *a, bytes key, struct secret **ret)
 {
     struct secret *clear = NULL;
     bytes blob;
@@ -154,10 +161,14 @@ struct error *autoseal_root_key(struct autoseal *s, struct arena *a, struct secr
     TRY(storage_get(s->core->config.storage, a, str_from_cstr(stored_keys_path), &blob));
     if (!blob.p)
         return error_new(a, ERR_INTERNAL, "stored unseal keys are supported, but none were found");
-    struct error *e = autoseal_decrypt(s, s->core->stored_seal, a, blob, &clear);
+    struct error *e = decrypt_stored(s, a, blob, &clear);
 
+    if (e && key.p && !seal_blob_open(a, blob, key, ret))
+        return NULL;
     if (e)
-        return stored_keys_error(a, e);
+        return error_new(a, e->kind,
+                         "unable to retrieve stored keys: failed to decrypt keys from storage: %.*s",
+                         PSTR(e->text));
     e = stored_keys_root(a, secret_reveal(clear), ret);
     secret_free(clear);
     return e;
@@ -171,7 +182,7 @@ struct error *autoseal_check_recovery(struct autoseal *s, struct arena *a, bytes
     TRY(storage_get(s->core->config.storage, a, str_from_cstr(recovery_key_path), &blob));
     if (!blob.p)
         return error_new(a, ERR_INTERNAL, "no recovery key found");
-    struct error *e = autoseal_decrypt(s, s->core->stored_seal, a, blob, &clear);
+    struct error *e = decrypt_stored(s, a, blob, &clear);
 
     if (e)
         return error_new(a, e->kind, "failed to decrypt encrypted stored keys: %.*s", PSTR(e->text));
@@ -276,7 +287,7 @@ struct error *autoseal_try(struct autoseal *s, struct arena *a)
     struct secret *root = NULL;
 
     log_info("core", "stored unseal keys supported, attempting fetch");
-    struct error *e = autoseal_root_key(s, a, &root);
+    struct error *e = autoseal_root_key(s, a, (bytes){0}, &root);
 
     if (!e)
         e = core_unseal_root(s->core, a, secret_reveal(root));
@@ -311,7 +322,10 @@ static void rewrap_ask(struct question *q)
 
         if (!q->blobs[i].p || !seal_blob_parse(q->blobs[i], &b) || str_eq(b.key_id, seal_key_id(q->seal)))
             continue;
-        q->error = seal_decrypt(q->seal, a, q->blobs[i], &clear);
+        if (i == STORED_KEYS) /* known: it need not be read */
+            clear = secret_from(stored_keys_text(a, secret_reveal(q->clear)));
+        else
+            q->error = seal_decrypt(q->seal, a, q->blobs[i], &clear);
         if (!q->error)
             q->error = seal_encrypt(q->seal, a, secret_reveal(clear), &q->rewrapped[i]);
         secret_free(clear);
@@ -331,15 +345,15 @@ static struct error *rewrap_write(struct request *rq, struct response *rs)
 
         if (!q->rewrapped[i].p)
             continue;
-        /* it runs alone, once after a new key: reading past the cache holds nobody up; a rekey may have been
-         * faster */
-        TRY(storage_get(rq->core->config.storage, rq->arena, str_from_cstr(paths[i]), &now));
+        TRY(txn_get_raw(rq->txn, str_from_cstr(paths[i]), &now)); /* a rekey may have been faster */
         if (!str_eq(str_from_bytes(now), str_from_bytes(q->blobs[i])))
             continue;
         log_info("core", words[i]);
         TRY(txn_put_raw(rq->txn, str_from_cstr(paths[i]), q->rewrapped[i]));
     }
-    return NULL;
+    struct view core = txn_view(rq->txn, SPACE_CORE);
+
+    return q->drops_change ? view_delete(&core, STR("coffer-root-change")) : NULL;
 }
 
 static void rewrap_done(const struct error *e, void *arg)
@@ -352,7 +366,7 @@ static void rewrap_done(const struct error *e, void *arg)
 static void rewrap_answered(struct question *q)
 {
     struct active *a = atomic_load(&q->owner->core->active);
-    bool due = q->rewrapped[0].p || q->rewrapped[1].p;
+    bool due = q->rewrapped[RECOVERY_KEY].p || q->rewrapped[STORED_KEYS].p || q->drops_change;
 
     if (q->error)
         log_warn("core", "post-unseal upgrade seal keys failed", F_STR("error", q->error->text));
@@ -402,6 +416,18 @@ static void health_tick(struct loop *l, struct loop_timer *t)
     question_send(q);
 }
 
+static struct error *rewrap_load(struct core *c, struct question *q)
+{
+    struct storage *from = c->config.storage;
+    bytes change;
+
+    TRY(storage_get(from, q->arena, str_from_cstr(recovery_key_path), &q->blobs[RECOVERY_KEY]));
+    TRY(storage_get(from, q->arena, str_from_cstr(stored_keys_path), &q->blobs[STORED_KEYS]));
+    TRY(storage_get(from, q->arena, STR("core/coffer-root-change"), &change));
+    q->drops_change = change.p != NULL && !c->ha;
+    return barrier_root_key(c->opened->barrier, q->arena, &q->clear);
+}
+
 void autoseal_active(struct autoseal *s)
 {
     struct core *c = s->core;
@@ -409,11 +435,8 @@ void autoseal_active(struct autoseal *s)
     if (!c->seal || c->stored_seal != c->seal)
         return;
     struct question *q = question_new(s, rewrap_ask, rewrap_answered);
-    struct error *e =
-        storage_get(c->config.storage, q->arena, str_from_cstr(recovery_key_path), &q->blobs[0]);
+    struct error *e = rewrap_load(c, q);
 
-    if (!e)
-        e = storage_get(c->config.storage, q->arena, str_from_cstr(stored_keys_path), &q->blobs[1]);
     q->generation = atomic_load(&c->generation);
     if (e) {
         log_warn("core", "post-unseal upgrade seal keys failed", F_STR("error", e->text));

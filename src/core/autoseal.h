@@ -32,7 +32,9 @@ struct error *autoseal_encrypt(struct autoseal *s, struct seal *with, struct are
                                bytes *ret_blob) MUST_USE;
 struct error *autoseal_decrypt(struct autoseal *s, struct seal *with, struct arena *a, bytes blob,
                                struct secret **ret_clear) MUST_USE;
-/* The root key out of core/hsm/barrier-unseal-keys. */
-struct error *autoseal_root_key(struct autoseal *s, struct arena *a, struct secret **ret_root_key) MUST_USE;
+/* The root key out of core/hsm/barrier-unseal-keys. A migration that was cut short may have left it under the
+ * other seal, or under `key` (the recovery key, which is checked; p == NULL: none). */
+struct error *autoseal_root_key(struct autoseal *s, struct arena *a, bytes key, struct secret **ret_root_key)
+    MUST_USE;
 /* ERR_BAD_REQUEST when these joined shares are not the recovery key. */
 struct error *autoseal_check_recovery(struct autoseal *s, struct arena *a, bytes key) MUST_USE;

@@ -382,6 +382,7 @@ void core_deactivate(struct core *c)
 static void seal_now(struct core *c)
 {
     autoseal_stop(c->autoseal);
+    migration_forget_key(c);
     if (core_state(c) < CORE_STANDBY)
         return;
     int64_t begun_ns = clock_mono_ns(clock_real());
@@ -631,13 +632,26 @@ static void control_main(void *arg)
     loop_run(c->control);
 }
 
+static void probe(struct core *c)
+{
+    struct arena *a = arena_new(0);
+    struct error *e = migration_probe(c, a);
+
+    if (e)
+        log_error("core", "failed to read the seal configuration", F_STR("error", error_log_text(a, e)));
+    arena_free(a);
+}
+
 static void begin_posted(struct loop *l, struct post *post)
 {
     struct control_post *p = CONTAINER_OF(post, struct control_post, post);
 
     (void)l;
-    autoseal_begin(p->core->autoseal);
-    wake(p);
+    if (p->core->migration.mode)
+        probe(p->core);
+    else
+        autoseal_begin(p->core->autoseal);
+    free(p);
 }
 
 struct error *core_begin(struct core *c, struct arena *a)
@@ -647,9 +661,11 @@ struct error *core_begin(struct core *c, struct arena *a)
 
     /* what cannot be read is no mistake of the configuration: it may come back */
     if (!seal_config_load(c->config.storage, a, &config, &exists) && exists)
-        TRY(core_seals_fit(c, a, &config));
+        TRY(migration_find(c, a, &config));
+    if (c->migration.mode)
+        TRY(core_load_seal_config(c, a, &exists));
     if (c->seal)
-        wait_posted(c, begin_posted);
+        loop_post(c->control, &control_post_new(c, begin_posted)->post);
     return NULL;
 }
 

@@ -106,6 +106,10 @@ static void won_posted(struct loop *l, struct post *post)
             c->config.storage->ops->lock_release(p->lock);
         } else {
             e = core_activate(c, err, p->lock); /* logs its error; the lock goes with it, others may try */
+            if (!e && (e = migration_run(c, err))) {
+                core_set_state(c, CORE_STANDBY);
+                core_deactivate(c);
+            }
         }
         set_busy(p->ha, !e, e ? RETRY_NS : 0);
     }

@@ -141,7 +141,9 @@ static struct error *promote(struct core *c, struct arena *a)
     }
     TRY(core_activate(c, a, NULL));
     TRY(storage_get(c->config.storage, a, STR("core/keyring"), &keyring));
-    return keyring.p ? NULL : active_run(atomic_load(&c->active), a, save_keyring, NULL);
+    if (!keyring.p)
+        TRY(active_run(atomic_load(&c->active), a, save_keyring, NULL));
+    return migration_run(c, a);
 }
 
 struct error *core_unseal_root(struct core *c, struct arena *a, bytes root_key)
@@ -205,21 +207,25 @@ static struct error *finish_change(struct core *c, struct arena *a, const struct
 /* `key` joined from the shares: the unseal key, or under an auto seal the recovery key, which opens nothing:
  * it says that whoever holds it may ask the key service. */
 static struct error *open_with(struct core *c, struct arena *a, const struct root_change_left *left,
-                               bytes key)
+                               bytes key, bool migrate)
 {
     struct secret *root = NULL;
 
     if (c->stored_seal) {
         TRY(autoseal_check_recovery(c->autoseal, a, key));
-        TRY(autoseal_root_key(c->autoseal, a, &root));
+        TRY(autoseal_root_key(c->autoseal, a, key, &root));
     } else if (left) {
         TRY(finish_change(c, a, left, key, &root));
     } else {
         TRY(seal_root_key(c->config.storage, a, &c->seal_config, key, &root));
     }
+    if (migrate)
+        c->migration.key = secret_from(key);
     struct error *e = core_unseal_root(c, a, secret_reveal(root));
 
     secret_free(root);
+    if (e)
+        migration_forget_key(c);
     return e;
 }
 
@@ -236,43 +242,18 @@ static unsigned add_share(struct core *c, bytes share)
     return n;
 }
 
-/* Which of the configured seals has sealed the store? */
-static struct error *find_stored_seal(struct core *c, struct arena *a, const struct seal_config *config,
-                                      struct seal **ret)
-{
-    struct seal *all[] = {c->config.seal, c->config.disabled_seal};
-
-    *ret = NULL;
-    for (size_t i = 0; !*ret && i < COUNT_OF(all); i++)
-        if (all[i] && strcmp(seal_type(all[i]), config->type) == 0)
-            *ret = all[i];
-    if (*ret || !seal_config_is_auto(config))
-        return NULL;
-    return error_new(a, ERR_INTERNAL, "barrier seal type of \"%s\" does not match expected type of \"%s\"",
-                     config->type, c->seal ? seal_type(c->seal) : "shamir");
-}
-
-struct error *core_seals_fit(const struct core *c, struct arena *a, const struct seal_config *config)
-{
-    bool is_auto = seal_config_is_auto(config);
-
-    if (c->seal ? strcmp(seal_type(c->seal), config->type) == 0 : !is_auto)
-        return NULL;
-    return error_new(a, ERR_BAD_REQUEST,
-                     "cannot seal migrate from \"%s\" to %s%s%s, no disabled seal in "
-                     "configuration",
-                     config->type, c->seal ? "\"" : "", c->seal ? seal_type(c->seal) : "Shamir",
-                     c->seal ? "\"" : "");
-}
-
 static struct error *take_config(struct core *c, struct arena *a, const struct seal_config *config)
 {
-    struct seal *stored;
+    struct seal *stored = migration_stored_seal(c, config->type);
 
-    TRY(find_stored_seal(c, a, config, &stored));
+    if (!stored && seal_config_is_auto(config))
+        return error_new(a, ERR_INTERNAL,
+                         "barrier seal type of \"%s\" does not match expected type of \"%s\"", config->type,
+                         c->seal ? seal_type(c->seal) : "shamir");
     c->stored_seal = stored;
     mutex_lock(&c->mutex);
     c->seal_config = *config;
+    c->migration.pending = migration_is_due(c, config);
     mutex_unlock(&c->mutex);
     return NULL;
 }
@@ -307,7 +288,7 @@ struct error *core_refresh_seal_config(struct core *c, struct arena *a)
     return NULL;
 }
 
-struct error *core_unseal_share(struct core *c, struct arena *a, bytes share)
+struct error *core_unseal_share(struct core *c, struct arena *a, bytes share, bool migrate)
 {
     struct root_change_left *left;
     int64_t begun_ns = clock_mono_ns(clock_real());
@@ -333,7 +314,7 @@ struct error *core_unseal_share(struct core *c, struct arena *a, bytes share)
     struct error *e = unseal_progress_join(p, a, left ? n : few, &key);
 
     if (!e)
-        e = open_with(c, a, left, secret_reveal(key));
+        e = open_with(c, a, left, secret_reveal(key), migrate);
     secret_free(key);
     if (e && n < many) { /* perhaps shares of the kind that more are needed of */
         mutex_lock(&c->mutex);

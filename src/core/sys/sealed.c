@@ -17,6 +17,7 @@ struct status {
     enum core_state state;
     unsigned shares, threshold, progress;
     const char *type;
+    bool migration;
     bool recovery_seal; /* the shares open nothing: a key service does */
     str nonce, cluster_name, cluster_id;
     bool ha;
@@ -38,6 +39,7 @@ static struct status status_of(struct core *c, struct arena *a)
     s.cluster_name = arena_str(a, c->cluster_name);
     s.cluster_id = arena_str(a, c->cluster_id);
     s.active_since_ns = c->active_since_ns;
+    s.migration = c->migration.pending;
     if (c->seal && c->state == CORE_UNINITIALISED) /* later it is the type of what people hold */
         s.type = seal_type(c->seal);
     mutex_unlock(&c->mutex);
@@ -66,7 +68,7 @@ static struct error *seal_status(struct core *c, struct arena *a, void *arg)
     json_set_str(a, o, STR("nonce"), s.nonce);
     json_set_str(a, o, STR("version"), c->config.version);
     json_set_str(a, o, STR("build_date"), STR(""));
-    json_set_bool(a, o, STR("migration"), false);
+    json_set_bool(a, o, STR("migration"), s.migration);
     if (s.cluster_id.n) {
         json_set_str(a, o, STR("cluster_name"), s.cluster_name);
         json_set_str(a, o, STR("cluster_id"), s.cluster_id);
@@ -270,6 +272,22 @@ static struct error *unseal_reset(struct core *c, struct arena *a)
     return NULL;
 }
 
+/* Another node may have migrated the store meanwhile. */
+static struct error *check_migrate(struct core *c, struct arena *a, bool migrates)
+{
+    bool exists;
+
+    if (migrates && !c->migration.mode)
+        return error_new(a, ERR_INTERNAL, "can't perform a seal migration, no migration seal found");
+    if (!c->migration.mode || core_state(c) != CORE_SEALED)
+        return NULL;
+    TRY(core_load_seal_config(c, a, &exists));
+    TRY(migration_probe(c, a));
+    return migrates || !migration_is_due(c, &c->seal_config)
+               ? NULL
+               : error_new(a, ERR_INTERNAL, "migrate option not provided and seal migration is pending");
+}
+
 static struct error *unseal(struct core *c, struct arena *a, void *arg)
 {
     struct core_call *call = arg;
@@ -287,14 +305,15 @@ static struct error *unseal(struct core *c, struct arena *a, void *arg)
         return error_new(a, ERR_BAD_REQUEST,
                          "'key' must be specified in request body as JSON, or 'reset' set to true");
     TRY(share_parse(a, key->text, &share));
-    if (migrate && migrate->boolean)
-        return error_new(a, ERR_INTERNAL, "can't perform a seal migration, no migration seal found");
+    bool migrates = migrate && migrate->boolean;
+
+    TRY(check_migrate(c, a, migrates));
     refresh(c, a);
     if (core_state(c) == CORE_UNINITIALISED)
         return error_new(a, ERR_BAD_REQUEST, "Vault is not initialized");
     TRY(share_check(a, share));
     if (core_state(c) == CORE_SEALED)
-        TRY(core_unseal_share(c, a, share));
+        TRY(core_unseal_share(c, a, share, migrates));
     return seal_status(c, a, arg);
 }
 
