@@ -81,16 +81,13 @@ static struct error *config_write(struct request *rq, struct response *rs)
 static struct json *payload_of(struct request *rq, const struct oidc_role *r, str issuer, int64_t ttl_ns)
 {
     struct json *p = json_object(rq->arena);
-    int64_t now_ns = clock_wall_ns(rq->clock), end_ns;
 
-    if (__builtin_add_overflow(now_ns, ttl_ns, &end_ns))
-        end_ns = INT64_MAX;
     json_set_str(rq->arena, p, STR("iss"), issuer);
     json_set_str(rq->arena, p, STR("namespace"), STR("root"));
     json_set_str(rq->arena, p, STR("sub"), rq->entity->id);
     json_set_str(rq->arena, p, STR("aud"), r->client_id);
-    json_set_int(rq->arena, p, STR("iat"), now_ns / NS_PER_S);
-    json_set_int(rq->arena, p, STR("exp"), end_ns / NS_PER_S);
+    json_set_int(rq->arena, p, STR("iat"), clock_wall_ns(rq->clock) / NS_PER_S);
+    json_set_int(rq->arena, p, STR("exp"), oidc_later_ns(rq, ttl_ns) / NS_PER_S);
     return p;
 }
 

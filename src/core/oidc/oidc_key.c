@@ -15,6 +15,13 @@ struct view oidc_view(struct request *rq)
     return txn_mount_view(rq->txn, mount_find(request_mounts(rq), STR("identity/")));
 }
 
+int64_t oidc_later_ns(const struct request *rq, int64_t ns)
+{
+    int64_t at_ns;
+
+    return __builtin_add_overflow(clock_wall_ns(rq->clock), ns, &at_ns) ? INT64_MAX : at_ns;
+}
+
 static struct oidc_key *default_key(struct request *rq)
 {
     static const str all[] = {STR("*")};
@@ -151,7 +158,6 @@ struct error *oidc_key_make(struct request *rq, struct oidc_key *k)
 
 struct error *oidc_key_rotate(struct request *rq, struct oidc_key *k, int64_t verification_ttl_ns)
 {
-    int64_t now_ns = clock_wall_ns(rq->clock);
     str old = json_get_str(member_object(k->stored, "signing_key"), STR("kid"));
     struct json *ring = ring_of(rq, k);
 
@@ -160,9 +166,9 @@ struct error *oidc_key_rotate(struct request *rq, struct oidc_key *k, int64_t ve
     for (uint32_t i = 0; old.n > 0 && i < ring->n; i++)
         if (str_eq(member_str(ring->items[i], "key_id"), old))
             json_set_str(rq->arena, ring->items[i], STR("expire_at"),
-                         time_format(rq->arena, now_ns + verification_ttl_ns));
+                         time_format(rq->arena, oidc_later_ns(rq, verification_ttl_ns)));
     json_set(rq->arena, k->stored, STR("signing_key"), member_object(k->stored, "next_signing_key"));
-    set_next_rotation(rq, k, now_ns + k->rotation_period_ns);
+    set_next_rotation(rq, k, oidc_later_ns(rq, k->rotation_period_ns));
     TRY(make_pair(rq, k, "next_signing_key"));
     return oidc_key_save(rq, k);
 }
@@ -233,7 +239,7 @@ struct error *oidc_key_sign(struct request *rq, struct oidc_key *k, const struct
 
     if (!oidc_key_has_pairs(k)) {
         TRY(oidc_key_make(rq, k));
-        oidc_key_rotate_by(rq, k, clock_wall_ns(rq->clock) + k->rotation_period_ns);
+        oidc_key_rotate_by(rq, k, oidc_later_ns(rq, k->rotation_period_ns));
         TRY(oidc_key_save(rq, k));
     }
     str jwk = json_text(rq->arena, member_object(k->stored, "signing_key"));

@@ -124,7 +124,7 @@ static struct error *key_write(struct request *rq, struct response *rs)
         return fail(rq, ERR_BAD_REQUEST, "unknown signing algorithm \"%.*s\"", PSTR(k->algorithm));
     if (!str_eq(k->algorithm, before) || !oidc_key_has_pairs(k))
         TRY(oidc_key_make(rq, k));
-    oidc_key_rotate_by(rq, k, clock_wall_ns(rq->clock) + k->rotation_period_ns);
+    oidc_key_rotate_by(rq, k, oidc_later_ns(rq, k->rotation_period_ns));
     return oidc_key_save(rq, k);
 }
 

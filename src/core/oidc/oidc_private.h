@@ -10,7 +10,8 @@
 
 extern const char *const oidc_algorithms[]; /* NULL-terminated */
 
-struct view oidc_view(struct request *rq); /* of identity/ */
+struct view oidc_view(struct request *rq);                   /* of identity/ */
+int64_t oidc_later_ns(const struct request *rq, int64_t ns); /* from now; or the end of time */
 
 /* The stored form gets what the struct says. */
 struct error *oidc_key_save(struct request *rq, struct oidc_key *k) MUST_USE;
