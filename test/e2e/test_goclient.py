@@ -5,7 +5,7 @@ import lab as lab_module
 import verified
 
 ROOT = lab_module.ROOT
-CONVERSATIONS = "login approle kv1 kv2 tokens family policies wrapping leases audit mounts".split()
+CONVERSATIONS = "login approle kv1 kv2 tokens family policies wrapping leases audit mounts identity".split()
 
 
 def built():

@@ -369,3 +369,52 @@ def test_mounts(site):
     assert "people/" in site.client().read("sys/internal/ui/mounts")["data"]["auth"]
     system.disable_auth_method("people")
     assert list(system.list_auth_methods()["data"]) == ["token/"]
+
+
+def test_identity(site):
+    root, identity = site.root, site.root.secrets.identity
+    root.sys.enable_auth_method("userpass")
+    accessor = root.sys.list_auth_methods()["data"]["userpass/"]["accessor"]
+    for name in ("ann", "bob"):
+        root.auth.userpass.create_or_update_user(name, "first")
+    for name in ("seer", "crew", "top"):
+        root.sys.create_or_update_policy(name, 'path "secret/%s" { capabilities = ["read"] }' % name)
+    ann = identity.create_or_update_entity("ann", policies=["seer"], metadata={"team": "red"})["data"]["id"]
+    alias = identity.create_or_update_entity_alias("ann", ann, accessor)["data"]["id"]
+    client = site.client()
+    assert client.auth.userpass.login("ann", "first")["auth"]["identity_policies"] == ["seer"]
+
+    def policies():
+        return client.lookup_token()["data"]["identity_policies"]
+
+    group = identity.create_or_update_group("crew", policies=["crew"], member_entity_ids=[ann])["data"]["id"]
+    identity.create_or_update_group_by_name("top", policies=["top"], member_group_ids=[group])
+    assert policies() == ["crew", "seer", "top"]
+    with pytest.raises(InvalidRequest, match="cyclic"):
+        identity.update_group(group, "crew", member_group_ids=[identity.read_group_by_name("top")["data"]["id"]])
+    seen = identity.read_entity(ann)["data"]
+    assert seen["metadata"] == {"team": "red"} and seen["direct_group_ids"] == [group] and len(seen["group_ids"]) == 2
+    assert identity.lookup_entity(alias_name="ANN", alias_mount_accessor=accessor)["data"]["id"] == ann
+    assert identity.lookup_group(name="crew")["data"]["member_entity_ids"] == [ann]
+    assert identity.list_entities()["data"]["key_info"][ann]["aliases"][0]["name"] == "ann"
+    assert identity.list_entities_by_name()["data"]["keys"] == ["ann"]
+    assert identity.list_entity_aliases()["data"]["keys"] == [alias]
+
+    bob = site.client().auth.userpass.login("bob", "first")["auth"]["entity_id"]
+    with pytest.raises(InvalidRequest, match="same mount accessor"):
+        identity.merge_entities([bob], ann)
+    identity.delete_entity_alias(identity.lookup_entity(entity_id=bob)["data"]["aliases"][0]["id"])
+    identity.merge_entities([bob], ann)
+    assert identity.read_entity(ann)["data"]["merged_entity_ids"] == [bob]
+
+    external = identity.create_or_update_group("outside", group_type="external")["data"]["id"]
+    name = identity.create_or_update_group_alias("outside", mount_accessor=accessor, canonical_id=external)["data"]["id"]
+    assert identity.read_group_alias(name)["data"]["mount_path"] == "auth/userpass/"
+    identity.delete_group_alias(name)
+    identity.update_entity(ann, "ann", disabled=True)
+    with pytest.raises(Forbidden):
+        policies()
+    identity.delete_group_by_name("top")
+    identity.delete_entity(ann)
+    with pytest.raises(InvalidPath):
+        identity.read_entity(ann)

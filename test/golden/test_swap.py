@@ -1,6 +1,7 @@
 """swap: stores that the real servers wrote are opened, read and written; what we wrote is read by an independent reader."""
 import hashlib
 import hmac
+import hashlib
 import json
 import os
 import re
@@ -116,6 +117,27 @@ def check_approle(server, mounts, secret):
     assert set(stored) == {"SecretIDNumUses", "cidr_list", "creation_time", "expiration_time", "last_updated_time", "metadata",
                            "secret_id_accessor", "secret_id_num_uses", "secret_id_ttl", "token_cidr_list"}, stored
     assert secret["secret_id"] not in verified(server, "dump", view)
+
+
+def test_identities_of_ours_are_read_by_others(lab):
+    server = open_store(lab, "vault-1.14.7-file").unseal()
+    entity, group = "4ed61c20-02f2-4b52-efdb-3c6101b56e78", "f3e2b8f1-bec7-a486-371c-89b7378ca84c"  # alice and an external group
+    was = server.ok("GET", "identity/entity/id/" + entity).data
+    server.ok("POST", "identity/entity/id/" + entity, {"metadata": {"team": "ours"}})
+    made = server.ok("POST", "identity/entity", {"name": "ours", "policies": ["p"], "disabled": True}).data["id"]
+    alias = server.ok("POST", "identity/entity-alias", {"name": "ours", "canonical_id": made, "custom_metadata": {"k": "own"},
+                                                        "mount_accessor": was["aliases"][0]["mount_accessor"]}).data["id"]
+    server.ok("POST", "identity/group/id/" + group, {"policies": ["of-ours"]})
+    crew = server.ok("POST", "identity/group", {"name": "crew", "member_entity_ids": [made], "member_group_ids": [group]}).data["id"]
+    verified(server)
+    for kind, item, wanted in (("", entity, ("team", "ours", was["aliases"][0]["id"], "alice-entity")),
+                               ("", made, ("type.googleapis.com/identity.Entity", alias, "own", "packer/local-aliases/buckets/")),
+                               ("group/", crew, ("type.googleapis.com/identity.Group", made, "internal", "root")),
+                               ("group/", group, ("of-ours", crew, "external", "e1516428-0722-ebdb-bbde-e0be0c3ad25f"))):
+        path = "packer/%sbuckets/%d" % (kind, hashlib.md5(item.encode()).digest()[0])
+        text = verified(server, "dump", "logical/")
+        at = text.index(path + "\n") if path + "\n" in text else text.index(path)
+        assert all(word in text[at:] for word in (*wanted, path)), (path, text[at:at + 2000])
 
 
 def test_a_store_of_ours_is_read_by_others(lab):

@@ -198,8 +198,7 @@ void bucket_set(struct arena *a, IdentityPb__Bucket *b, enum bucket_kind kind, s
         identity_pb__any__init(item->message);
     }
     item->message->type_url = pb_text(a, kinds[kind].type_url);
-    item->message->value =
-        (ProtobufCBinaryData){.len = value.n, .data = (uint8_t *)arena_copy(a, value.p, value.n)};
+    item->message->value = (ProtobufCBinaryData){.len = value.n, .data = (uint8_t *)(uintptr_t)value.p};
 }
 
 bool bucket_remove(IdentityPb__Bucket *b, str id)

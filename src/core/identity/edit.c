@@ -122,7 +122,7 @@ static struct error *drop(struct edit *e, enum bucket_kind kind, str id)
 
 bool edit_has_room(const struct edit *e, unsigned buckets)
 {
-    return e->n_dirty + buckets <= EDIT_BUCKETS_MAX;
+    return e->n_dirty + buckets <= EDIT_BUCKETS_MAX && arena_used_bytes(e->rq->arena) <= EDIT_BYTES_MAX;
 }
 
 struct error *edit_commit(struct edit *e)
@@ -189,22 +189,27 @@ static int by_text(const void *x, const void *y)
 }
 
 struct texts {
-    ProtobufCBinaryData *v;
+    const ProtobufCBinaryData *v;
     size_t n;
 };
 
-static struct texts sorted(struct arena *a, const ProtobufCBinaryData *v, size_t n)
+static struct texts members_of(const IdentityPb__Group *m)
 {
-    struct texts t = {ARENA_ARRAY(a, ProtobufCBinaryData, n + 1), n};
-
-    if (n)
-        memcpy(t.v, v, n * sizeof(*v));
-    if (n > 1)
-        qsort(t.v, n, sizeof(*v), by_text);
-    return t;
+    return m ? (struct texts){m->member_entity_ids, m->n_member_entity_ids} : (struct texts){0};
 }
 
-/* What is in `v` (sorted) and not in `but` (sorted), copied. */
+static struct texts sorted(struct arena *a, struct texts t)
+{
+    ProtobufCBinaryData *v = ARENA_ARRAY(a, ProtobufCBinaryData, t.n + 1);
+
+    if (t.n)
+        memcpy(v, t.v, t.n * sizeof(*v));
+    if (t.n > 1)
+        qsort(v, t.n, sizeof(*v), by_text);
+    return (struct texts){v, t.n};
+}
+
+/* What is in `v` and not in `but`, both sorted; copied. */
 static const str *without(struct arena *a, struct texts v, struct texts but, size_t *ret_n)
 {
     str *to = NULL;
@@ -227,43 +232,79 @@ static const str *without(struct arena *a, struct texts v, struct texts but, siz
     return to;
 }
 
-struct error *edit_put_group(struct edit *e, IdentityPb__Group *m)
+static bool same(ProtobufCBinaryData x, ProtobufCBinaryData y)
 {
-    struct arena *a = e->effects->arena;
-    str id = pb_str(m->id);
+    return str_eq(pb_str(x), pb_str(y));
+}
+
+/* One that came at the end of a long list, or went from it, is found without sorting; what stands twice in a
+ * list is not: ret false. */
+static bool find_one(struct arena *a, struct texts was, struct texts is, struct index_members *ret)
+{
+    struct texts longer = is.n > was.n ? is : was, shorter = is.n > was.n ? was : is;
+    size_t at = 0;
+
+    if (longer.n != shorter.n + 1)
+        return false;
+    while (at < shorter.n && same(longer.v[at], shorter.v[at]))
+        at++;
+    str s = pb_str(longer.v[at]);
+
+    for (size_t i = 0; i < shorter.n; i++)
+        if ((i >= at && !same(longer.v[i + 1], shorter.v[i])) || str_eq(pb_str(shorter.v[i]), s))
+            return false;
+    str *one = ARENA_NEW(a, str);
+
+    *one = arena_str(a, s);
+    *ret = is.n > was.n ? (struct index_members){.added = one, .n_added = 1}
+                        : (struct index_members){.removed = one, .n_removed = 1};
+    return true;
+}
+
+/* `old` may be large: it goes again. */
+static struct error *compare_members(struct edit *e, const IdentityPb__Group *m, str id, struct effect *f)
+{
+    struct arena *a = e->rq->arena, *own = e->effects->arena;
+    struct arena_mark mark;
+    IdentityPb__Bucket *b;
     IdentityPb__Group *old;
 
-    TRY(identity_load_all(e->rq, BUCKET_GROUPS));
+    TRY(opened(e, BUCKET_GROUPS, id, &b));
+    mark = arena_mark(a);
     TRY(edit_group(e, id, &old));
+    if (!find_one(own, members_of(old), members_of(m), &f->members)) {
+        struct texts was = sorted(a, members_of(old)), is = sorted(a, members_of(m));
+
+        f->members.added = without(own, is, was, &f->members.n_added);
+        f->members.removed = without(own, was, is, &f->members.n_removed);
+    }
+    arena_reset_to(a, mark);
+    return NULL;
+}
+
+struct error *edit_put_group(struct edit *e, IdentityPb__Group *m)
+{
+    str id = pb_str(m->id);
+
+    TRY(identity_load_all(e->rq, BUCKET_GROUPS));
     m->modify_index++;
-    TRY(put(e, BUCKET_GROUPS, id, &m->base));
-    struct texts is = sorted(e->rq->arena, m->member_entity_ids, m->n_member_entity_ids);
-    struct texts was =
-        sorted(e->rq->arena, old ? old->member_entity_ids : NULL, old ? old->n_member_entity_ids : 0);
     struct effect *f = add_effect(e);
 
     f->own_group = group_new(m);
-    f->members.added = without(a, is, was, &f->members.n_added);
-    f->members.removed = without(a, was, is, &f->members.n_removed);
-    return NULL;
+    TRY(compare_members(e, m, id, f));
+    return put(e, BUCKET_GROUPS, id, &m->base);
 }
 
 struct error *edit_drop_group(struct edit *e, str id)
 {
-    struct arena *a = e->effects->arena;
-    IdentityPb__Group *old;
+    IdentityPb__Group none = IDENTITY_PB__GROUP__INIT;
 
     TRY(identity_load_all(e->rq, BUCKET_GROUPS));
-    TRY(edit_group(e, id, &old));
-    TRY(drop(e, BUCKET_GROUPS, id));
     struct effect *f = add_effect(e);
 
-    f->gone_group = arena_str(a, id);
-    if (old)
-        f->members.removed =
-            without(a, sorted(e->rq->arena, old->member_entity_ids, old->n_member_entity_ids),
-                    (struct texts){0}, &f->members.n_removed);
-    return NULL;
+    f->gone_group = arena_str(e->effects->arena, id);
+    TRY(compare_members(e, &none, id, f));
+    return drop(e, BUCKET_GROUPS, id);
 }
 
 /* ---- one entity alone ---- */

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { DELETE_BUCKETS_MAX = 24, DELETE_GROUPS_MAX = 40 }; /* what one step of a deletion takes on */
+enum { DELETE_BUCKETS_MAX = 12 }; /* what one step of a deletion takes on */
 
 /* ---- writing ---- */
 
@@ -222,10 +222,12 @@ static struct error *delete_some(struct request *rq, struct response *rs, const 
     TRY(edit_begin(&e, rq));
     TRY(choose(rq, ids, n, &entities, &all));
     TRY(groups_of(rq, &entities, &groups));
-    bool leaves_all = groups.n <= DELETE_GROUPS_MAX;
+    size_t left = 0;
 
-    for (size_t i = 0; i < groups.n && i < DELETE_GROUPS_MAX; i++)
-        TRY(leave_group(e, groups.v[i], &entities));
+    while (left < groups.n && (left == 0 || edit_has_room(e, 1 + 2 * DELETE_BUCKETS_MAX)))
+        TRY(leave_group(e, groups.v[left++], &entities));
+    bool leaves_all = left == groups.n;
+
     for (size_t i = 0; i < entities.n && leaves_all; i++)
         TRY(edit_drop_entity(e, entities.v[i]));
     TRY(edit_commit(e));

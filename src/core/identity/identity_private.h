@@ -111,7 +111,8 @@ struct error *identity_groups_of(struct request *rq, str entity_id, const struct
 /* ---- edit.c: what a request changes. It runs alone, so what is in memory is what was published; a bucket is
  * read once and written once, at the end, in the order in which they were first changed ---- */
 
-enum { EDIT_BUCKETS_MAX = 96 }; /* what one transaction may change; the rest of it is for others */
+/* What one transaction may change and hold in memory; the rest of it is for others. */
+enum { EDIT_BUCKETS_MAX = 96, EDIT_BYTES_MAX = 24 * 1024 * 1024 };
 
 struct effects;
 struct edit {
@@ -136,7 +137,7 @@ struct error *edit_group(struct edit *e, str id, IdentityPb__Group **ret) MUST_U
 /* Counts its modify index up. */
 struct error *edit_put_group(struct edit *e, IdentityPb__Group *m) MUST_USE;
 struct error *edit_drop_group(struct edit *e, str id) MUST_USE;
-/* May that many buckets more be changed? */
+/* May that many buckets more be changed? A handler in steps ends one when not. */
 bool edit_has_room(const struct edit *e, unsigned buckets);
 struct error *edit_commit(struct edit *e) MUST_USE;
 

@@ -4,7 +4,7 @@
 #include "core/identity/identity_private.h"
 #include "core/mount.h"
 
-enum { MERGE_GROUPS_MAX = 40, MERGE_BUCKETS = 4 }; /* groups a step; buckets of two entities */
+enum { MERGE_BUCKETS = 4 }; /* of two entities */
 
 struct merge {
     struct request *rq;
@@ -191,9 +191,11 @@ static struct error *merge_one(struct merge *g, struct edit *e, const struct ent
     TRY(identity_load_all(g->rq, BUCKET_GROUPS));
     const str *groups = index_groups_of(active_index(g->rq->active), a, from->id, &n);
 
-    for (size_t i = 0; i < n && i < MERGE_GROUPS_MAX; i++)
-        TRY(change_member(e, groups[i], from->id, g->to->id));
-    *ret_done = n <= MERGE_GROUPS_MAX;
+    size_t changed = 0;
+
+    while (changed < n && (e->n_dirty == 0 || edit_has_room(e, 1 + MERGE_BUCKETS)))
+        TRY(change_member(e, groups[changed++], from->id, g->to->id));
+    *ret_done = changed == n;
     if (!*ret_done)
         return NULL;
     TRY(owner_open(e, g->to->id, &to));
@@ -217,7 +219,7 @@ static struct error *merge_some(struct merge *g, struct response *rs, struct edi
     bool done = true;
 
     for (size_t i = 0; i < n && done; i++) {
-        done = edit_has_room(e, MERGE_BUCKETS + MERGE_GROUPS_MAX);
+        done = e->n_dirty == 0 || edit_has_room(e, 1 + MERGE_BUCKETS);
         if (done)
             TRY(merge_one(g, e, from[i], &done));
     }

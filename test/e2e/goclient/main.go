@@ -304,6 +304,35 @@ func mounts(s *site) {
 	equal("term", must(sys.KeyStatus()).Term, before+1)
 }
 
+func identity(s *site) {
+	write := func(path string, data map[string]any) *vault.Secret {
+		return must(s.root.Logical().Write("identity/"+path, data))
+	}
+	read := func(path string) *vault.Secret { return must(s.root.Logical().Read("identity/" + path)) }
+	check(s.root.Sys().EnableAuthWithOptions("people", &vault.EnableAuthOptions{Type: "userpass"}))
+	accessor := must(s.root.Sys().ListAuth())["people/"].Accessor
+	must(s.root.Logical().Write("auth/people/users/eve", map[string]any{"password": "first"}))
+	check(s.root.Sys().PutPolicy("crew", `path "sys/mounts" { capabilities = ["read"] }`))
+	id := write("entity", map[string]any{"name": "eve", "metadata": map[string]string{"a": "b"}}).Data["id"].(string)
+	write("entity-alias", map[string]any{"name": "eve", "canonical_id": id, "mount_accessor": accessor})
+	made := must(s.client("").Logical().Write("auth/people/login/eve", map[string]any{"password": "first"}))
+	equal("entity", made.Auth.EntityID, id)
+	eve := s.client(made.Auth.ClientToken)
+	_, err := eve.Sys().ListMounts()
+	refused(err, 403, "permission denied")
+	write("group", map[string]any{"name": "crew", "policies": []string{"crew"}, "member_entity_ids": []string{id}})
+	must(eve.Sys().ListMounts())
+	equal("groups", len(read("entity/id/" + id).Data["group_ids"].([]any)), 1)
+	equal("found", write("lookup/entity", map[string]any{"alias_name": "eve", "alias_mount_accessor": accessor}).Data["id"], id)
+	equal("nobody", write("lookup/entity", map[string]any{"name": "none"}), (*vault.Secret)(nil))
+	equal("names", len(must(s.root.Logical().List("identity/entity/name")).Data["keys"].([]any)) > 0, true)
+	write("entity/name/eve", map[string]any{"disabled": true})
+	equal("alive though disabled", alive(eve), false)
+	must(s.root.Logical().Delete("identity/group/name/crew"))
+	must(s.root.Logical().Delete("identity/entity/id/" + id))
+	equal("deleted", read("entity/id/"+id), (*vault.Secret)(nil))
+}
+
 func converse(s *site, name string, conversation func(*site)) (ok bool) {
 	defer func() {
 		if problem := recover(); problem != nil {
@@ -324,7 +353,7 @@ func main() {
 		name string
 		call func(*site)
 	}{{"login", login}, {"approle", approle}, {"kv1", kv1}, {"kv2", kv2}, {"tokens", tokens}, {"family", family}, {"policies", policies},
-		{"wrapping", wrapping}, {"leases", leases}, {"audit", audit}, {"mounts", mounts}} {
+		{"wrapping", wrapping}, {"leases", leases}, {"audit", audit}, {"mounts", mounts}, {"identity", identity}} {
 		if !converse(s, c.name, c.call) {
 			status = 1
 		}
