@@ -309,13 +309,13 @@ func identity(s *site) {
 		return must(s.root.Logical().Write("identity/"+path, data))
 	}
 	read := func(path string) *vault.Secret { return must(s.root.Logical().Read("identity/" + path)) }
-	check(s.root.Sys().EnableAuthWithOptions("people", &vault.EnableAuthOptions{Type: "userpass"}))
-	accessor := must(s.root.Sys().ListAuth())["people/"].Accessor
-	must(s.root.Logical().Write("auth/people/users/eve", map[string]any{"password": "first"}))
+	check(s.root.Sys().EnableAuthWithOptions("staff", &vault.EnableAuthOptions{Type: "userpass"}))
+	accessor := must(s.root.Sys().ListAuth())["staff/"].Accessor
+	must(s.root.Logical().Write("auth/staff/users/eve", map[string]any{"password": "first"}))
 	check(s.root.Sys().PutPolicy("crew", `path "sys/mounts" { capabilities = ["read"] }`))
 	id := write("entity", map[string]any{"name": "eve", "metadata": map[string]string{"a": "b"}}).Data["id"].(string)
 	write("entity-alias", map[string]any{"name": "eve", "canonical_id": id, "mount_accessor": accessor})
-	made := must(s.client("").Logical().Write("auth/people/login/eve", map[string]any{"password": "first"}))
+	made := must(s.client("").Logical().Write("auth/staff/login/eve", map[string]any{"password": "first"}))
 	equal("entity", made.Auth.EntityID, id)
 	eve := s.client(made.Auth.ClientToken)
 	_, err := eve.Sys().ListMounts()
