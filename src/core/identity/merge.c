@@ -2,6 +2,7 @@
  * their ids stand for it (tokens made for them keep working), their policies and metadata go with them. */
 #include "base/buf.h"
 #include "core/identity/identity_private.h"
+#include "core/mfa/mfa_private.h"
 #include "core/mount.h"
 
 enum { MERGE_BUCKETS = 4 }; /* of two entities */
@@ -203,6 +204,7 @@ static struct error *merge_one(struct merge *g, struct edit *e, const struct ent
     TRY(take_aliases(g, &to, old.m->aliases, old.m->n_aliases, from->id));
     if (old.local)
         TRY(take_aliases(g, &to, old.local->aliases, old.local->n_aliases, from->id));
+    TRY(mfa_merge(g->rq, to.m, old.m, field_bool(g->rq, "force")));
     for (size_t i = 0; i < old.m->n_merged_entity_ids; i++)
         pb_texts_add(a, &to.m->merged_entity_ids, &to.m->n_merged_entity_ids,
                      pb_str(old.m->merged_entity_ids[i]));
@@ -263,7 +265,8 @@ static const struct field merge_fields[] = {
     {"to_entity_id", FT_STRING, .help = "ID of the entity that they become one with."},
     {"conflicting_alias_ids_to_keep", FT_STRINGS,
      .help = "Where both have an alias at one mount: the IDs of those that stay. One entity at a time."},
-    {"force", FT_BOOL, FIELD_DEPRECATED, .help = "Not used: there are no MFA secrets to be passed over."},
+    {"force", FT_BOOL,
+     .help = "Where both have a secret for one MFA method: that of the entity that goes stays."},
     {0},
 };
 

@@ -85,6 +85,14 @@ static IdentityPb__MfaEntry *entry_new(struct request *rq, const MfaPb__Method *
     return entry;
 }
 
+static void add_entry(struct request *rq, IdentityPb__Entity *e, IdentityPb__MfaEntry *entry)
+{
+    size_t n = e->n_mfa_secrets * sizeof(*e->mfa_secrets);
+
+    e->mfa_secrets = arena_grow(rq->arena, e->mfa_secrets, n, n + sizeof(*e->mfa_secrets));
+    e->mfa_secrets[e->n_mfa_secrets++] = entry;
+}
+
 static bool is_usable(const MfaPb__Totp *t)
 {
     return t && t->period > 0 && t->algorithm >= 0 && t->algorithm < (int)COUNT_OF(hashes) &&
@@ -112,10 +120,7 @@ static struct error *make(struct request *rq, struct response *rs, const MfaPb__
     if (json_get(made, STR("error")))
         return fail(rq, ERR_INTERNAL, "failed to generate QR code image: %.*s",
                     PSTR(json_get_str(made, STR("error"))));
-    size_t n = e->n_mfa_secrets * sizeof(*e->mfa_secrets);
-
-    e->mfa_secrets = arena_grow(rq->arena, e->mfa_secrets, n, n + sizeof(*e->mfa_secrets));
-    e->mfa_secrets[e->n_mfa_secrets++] = entry_new(rq, m, entity_id);
+    add_entry(rq, e, entry_new(rq, m, entity_id));
     json_set_str(rq->arena, stored, STR("key"), json_get_str(made, STR("key")));
     TRY(view_put_json(&sys, key_path(rq, pb_str(m->id), entity_id), stored));
     TRY(identity_put(rq, e, local));
@@ -189,6 +194,32 @@ struct error *mfa_admin_destroy_write(struct request *rq, struct response *rs)
     e->mfa_secrets[at] = e->mfa_secrets[--e->n_mfa_secrets];
     TRY(view_delete(&sys, key_path(rq, id, entity_id)));
     return identity_put(rq, e, local);
+}
+
+struct error *mfa_merge(struct request *rq, IdentityPb__Entity *to, const IdentityPb__Entity *from,
+                        bool force)
+{
+    struct view sys = txn_view(rq->txn, SPACE_SYS);
+
+    for (size_t i = 0; i < from->n_mfa_secrets; i++) {
+        str id = pb_str(from->mfa_secrets[i]->key), old = key_path(rq, id, pb_str(from->id));
+        size_t at = secret_index(to, id);
+        bytes key;
+
+        if (at < to->n_mfa_secrets && !force)
+            return fail(rq, ERR_BAD_REQUEST, "conflicting MFA config ID \"%.*s\" in entity ID \"%.*s\"",
+                        PSTR(id), PSTR(pb_str(from->id)));
+        if (at < to->n_mfa_secrets)
+            to->mfa_secrets[at] = from->mfa_secrets[i];
+        else
+            add_entry(rq, to, from->mfa_secrets[i]);
+        TRY(view_get(&sys, old, &key));
+        if (!key.p)
+            continue;
+        TRY(view_put(&sys, key_path(rq, id, pb_str(to->id)), key));
+        TRY(view_delete(&sys, old));
+    }
+    return NULL;
 }
 
 /* ---- codes ---- */

@@ -277,6 +277,32 @@ static void secrets(void **state)
     harness_must(&h, 400, OP_UPDATE, "identity/mfa/method/duo", "{\"secret_key\":\"x\"}");
 }
 
+static void merged(void **state)
+{
+    struct answer a = harness_must(&h, 200, OP_UPDATE, "identity/entity", "{\"name\":\"b\"}");
+    str other = member(&a, "id");
+
+    (void)state;
+    harness_must(
+        &h, 204, OP_UPDATE, "identity/entity/merge",
+        text("{\"from_entity_ids\":[\"%.*s\"],\"to_entity_id\":\"%.*s\"}", PSTR(entity), PSTR(other)));
+    entity = other;
+    passes(code(0));
+    a = harness_must(&h, 200, OP_UPDATE, "identity/entity", "{\"name\":\"c\"}");
+    other = entity;
+    entity = member(&a, "id");
+    generate();
+    const char *both =
+        text("{\"from_entity_ids\":[\"%.*s\"],\"to_entity_id\":\"%.*s\"", PSTR(entity), PSTR(other));
+
+    assert_refused(harness_must(&h, 400, OP_UPDATE, "identity/entity/merge", text("%s}", both)), 400,
+                   "conflicting MFA config ID");
+    harness_must(&h, 204, OP_UPDATE, "identity/entity/merge", text("%s,\"force\":true}", both));
+    entity = other;
+    clock_manual_advance(hands, 2 * PERIOD_S * NS_PER_S);
+    passes(code(0)); /* of the one that went */
+}
+
 static void settings_are_checked(void **state)
 {
     static const char *const bad[] = {
@@ -303,6 +329,7 @@ int main(void)
         TEST(what_changes_meanwhile),
         TEST(whom_it_is_for),
         TEST(secrets),
+        TEST(merged),
         TEST(settings_are_checked),
     };
 
