@@ -117,7 +117,9 @@ static struct json *schema(struct arena *a, const struct field *f)
     if (f->type == FT_TIME)
         json_set_str(a, s, STR("format"), STR("date-time"));
     json_set_str(a, s, STR("description"), str_from_cstr(f->help));
-    if (f->dflt)
+    if (f->dflt && f->type == FT_BOOL)
+        json_set_bool(a, s, STR("default"), strcmp(f->dflt, "true") == 0);
+    else if (f->dflt)
         json_set_str(a, s, STR("default"), str_from_cstr(f->dflt));
     if (f->flags & FIELD_DEPRECATED)
         json_set_bool(a, s, STR("deprecated"), true);

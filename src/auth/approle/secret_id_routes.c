@@ -214,9 +214,9 @@ static const struct field custom_fields[] = {
     MAKING,
     {0}};
 static const struct field id_fields[] = {
-    ROLE_NAME, {"secret_id", FT_STRING, FIELD_QUERY | FIELD_SENSITIVE, .help = "The secret id."}, {0}};
+    ROLE_NAME, {"secret_id", FT_STRING, FIELD_SENSITIVE, .help = "The secret id."}, {0}};
 static const struct field accessor_fields[] = {
-    ROLE_NAME, {"secret_id_accessor", FT_STRING, FIELD_QUERY, .help = "The accessor of a secret id."}, {0}};
+    ROLE_NAME, {"secret_id_accessor", FT_STRING, .help = "The accessor of a secret id."}, {0}};
 
 const struct route approle_secret_id_routes[] = {
     {"role/{role_name}/secret-id", make_fields,

@@ -204,7 +204,7 @@ static const struct field rule_fields[] = {
      .help = "A mount, or a path in one, with \"*\" at the end a pattern; none: everything."},
     {"role", FT_STRING, .help = "With an auth method as path: logins of this role."},
     {"rate", FT_FLOAT, .help = "How many requests an address may send in an interval."},
-    {"interval", FT_SECONDS, .dflt = "1s", .help = "How long an interval is."},
+    {"interval", FT_SECONDS, .help = "How long an interval is; none: a second."},
     {"block_interval", FT_SECONDS,
      .help = "How long an address over the limit is refused; none: to the end."},
     {0},
