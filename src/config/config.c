@@ -54,6 +54,7 @@ static const struct row config_rows[] = {
     {"raw_storage_endpoint", ROW_BOOL, C(raw_storage_endpoint), .merge = MERGE_ANY},
     {"introspection_endpoint", ROW_BOOL, C(introspection_endpoint), .merge = MERGE_ANY},
     {"enable_response_header_hostname", ROW_BOOL, C(enable_response_header_hostname), .merge = MERGE_ANY},
+    {"enable_lease_count_quotas", ROW_BOOL, C(enable_lease_count_quotas), .merge = MERGE_ANY},
     {"cache_size", ROW_INT, C(cache_size)},
     {"cache_bytes", ROW_INT, C(cache_bytes)},
     {"max_lease_ttl", ROW_DURATION, C(max_lease_ttl_ns), .merge = MERGE_MAX},

@@ -88,8 +88,9 @@ struct config {
     str api_addr, cluster_addr, cluster_name, pid_file;
     bool disable_clustering, ui, disable_mlock, disable_cache, raw_storage_endpoint, introspection_endpoint;
     bool enable_response_header_hostname, disable_printable_check;
-    int64_t cache_size;  /* entries; default 131072 */
-    int64_t cache_bytes; /* coffer's own; default 16 MiB */
+    bool enable_lease_count_quotas; /* coffer's own */
+    int64_t cache_size;             /* entries; default 131072 */
+    int64_t cache_bytes;            /* coffer's own; default 16 MiB */
     int64_t max_lease_ttl_ns, default_lease_ttl_ns, default_max_request_duration_ns;
     str log_level, log_format, log_file;                             /* empty: info, standard, none */
     str log_rotate_duration, log_rotate_bytes, log_rotate_max_files; /* as text: a flag may replace them */

@@ -77,7 +77,7 @@ void snapshot_publish(struct active *a, struct mount_set *own_mounts, struct aud
     s->next = a->snapshots;
     a->snapshots = s;
     atomic_store(&a->snapshot, s);
-    atomic_store(&a->core->has_quotas, own_quotas != NULL);
+    atomic_store(&a->core->has_quotas, quota_set_limits_rates(own_quotas));
     snapshot_drop(old);
 }
 

@@ -41,6 +41,7 @@ void lease_manager_stop(struct lease_manager *m); /* no new revocations after th
 void lease_manager_free(struct lease_manager *m); /* after the lane is closed and every internal request has
                                                      ended; NULL is fine */
 size_t lease_manager_count(struct lease_manager *m);
+size_t lease_manager_count_path(struct lease_manager *m, str path, bool below); /* as lease_index.h says */
 size_t lease_manager_irrevocable(struct lease_manager *m);
 bool lease_manager_is_loaded(struct lease_manager *m);
 /* Looks for due leases now: after a test has moved the clock, or when something was put at the head of the

@@ -579,6 +579,25 @@ size_t lease_index_ids(struct lease_index *ix, struct arena *a, enum lease_state
     return n;
 }
 
+size_t lease_index_count_path(struct lease_index *ix, str path, bool below)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct shard *s = &ix->shards[i];
+
+        mutex_lock(&s->mutex);
+        for (size_t k = 0; k < s->n_path_buckets; k++)
+            for (const struct lease_path *p = s->paths[k]; p; p = p->next) {
+                str text = {p->text, p->n};
+
+                n += (below ? str_starts(text, path) : str_eq(text, path)) ? p->refs : 0;
+            }
+        mutex_unlock(&s->mutex);
+    }
+    return n;
+}
+
 size_t lease_index_total(struct lease_index *ix)
 {
     size_t n = 0;

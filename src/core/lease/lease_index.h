@@ -46,4 +46,6 @@ size_t lease_index_ids(struct lease_index *ix, struct arena *a, enum lease_state
                        str *ret_ids);
 int64_t lease_index_next_due(struct lease_index *ix); /* INT64_MAX: nothing */
 size_t lease_index_count(struct lease_index *ix, enum lease_state state);
+/* Leases whose path is this one, or with `below` begins so; the marks count too. Looks at every path. */
+size_t lease_index_count_path(struct lease_index *ix, str path, bool below);
 size_t lease_index_total(struct lease_index *ix); /* without the marks */

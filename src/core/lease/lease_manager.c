@@ -227,6 +227,11 @@ size_t lease_manager_count(struct lease_manager *m)
     return lease_index_total(m->index);
 }
 
+size_t lease_manager_count_path(struct lease_manager *m, str path, bool below)
+{
+    return lease_index_count_path(m->index, path, below);
+}
+
 size_t lease_manager_irrevocable(struct lease_manager *m)
 {
     return lease_index_count(m->index, LEASE_IRREVOCABLE);

@@ -4,6 +4,7 @@
 #include "core/lease/member.h"
 #include "core/lease/ttl.h"
 #include "core/mount.h"
+#include "core/quota/quota.h"
 #include "core/token/token_private.h"
 
 enum { LEASE_RANDOM = 24 };
@@ -93,6 +94,7 @@ struct error *lease_grant(struct request *rq, struct response *rs)
 
     if (!rq->token)
         return fail(rq, ERR_INTERNAL, "a secret with a lease needs a token");
+    TRY(quota_lease(rq, rq->path));
     rng_base62(rq->rng, random, LEASE_RANDOM);
     struct lease l = {.id = arena_fmt(rq->arena, "%.*s/%.*s", PSTR(rq->path), LEASE_RANDOM, random),
                       .client_token = rq->token->id,

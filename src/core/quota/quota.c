@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "core/call.h"
+#include "core/lane.h"
 #include "core/quota/quota_private.h"
 
 #include <stdlib.h>
@@ -20,11 +21,13 @@ struct quota *quota_from_json(const struct json *stored)
 {
     str name = json_get_str(stored, STR("name")), mount = json_get_str(stored, STR("mount_path")),
         path = json_get_str(stored, STR("path_suffix")), role = json_get_str(stored, STR("role"));
+    bool is_rate = !str_eq(json_get_str(stored, STR("type")), STR("lease-count"));
     double rate = json_get_double(stored, STR("rate"));
+    int64_t leases = json_get_int(stored, STR("max_leases"));
     int64_t interval = json_get_int(stored, STR("interval")),
             block = json_get_int(stored, STR("block_interval"));
 
-    if (rate <= 0 || interval < 0 || block < 0)
+    if (is_rate ? rate <= 0 || interval < 0 || block < 0 : leases <= 0)
         return NULL;
     struct quota *q = calloc(1, sizeof(*q) + name.n + mount.n + path.n + role.n);
 
@@ -37,6 +40,9 @@ struct quota *quota_from_json(const struct json *stored)
     q->mount = keep(&text, mount);
     q->path = keep(&text, path);
     q->role = keep(&text, role);
+    q->max_leases = leases;
+    if (!is_rate)
+        return q;
     q->rate = rate;
     q->interval_ns = interval ? interval : NS_PER_S;
     q->block_ns = block;
@@ -65,9 +71,16 @@ void quota_set_unref(struct quota_set *s)
 {
     if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
         return;
-    for (size_t i = 0; i < s->n; i++)
-        quota_unref(s->rules[i]);
+    for (size_t i = 0; i < s->rates.n; i++)
+        quota_unref(s->rates.v[i]);
+    for (size_t i = 0; i < s->leases.n; i++)
+        quota_unref(s->leases.v[i]);
     arena_free(s->arena);
+}
+
+bool quota_set_limits_rates(const struct quota_set *s)
+{
+    return s && s->rates.n > 0;
 }
 
 /* ---- which rule ---- */
@@ -110,14 +123,14 @@ static size_t rank_of(const struct quota *q, str path, str role)
 }
 
 /* The first rule of the mount, or where it would be. */
-static size_t first_of(const struct quota_set *s, str mount)
+static size_t first_of(const struct quota_rules *r, str mount)
 {
-    size_t low = 0, high = s->n;
+    size_t low = 0, high = r->n;
 
     while (low < high) {
         size_t mid = (low + high) / 2;
 
-        if (str_cmp(s->rules[mid]->mount, mount) < 0)
+        if (str_cmp(r->v[mid]->mount, mount) < 0)
             low = mid + 1;
         else
             high = mid;
@@ -125,21 +138,20 @@ static size_t first_of(const struct quota_set *s, str mount)
     return low;
 }
 
-const struct quota *quota_match(const struct quota_set *s, str mount, str path, str role)
+const struct quota *quota_match(const struct quota_rules *r, str mount, str path, str role)
 {
-    const struct quota *best =
-        s->n > 0 && s->rules[0]->mount.n == 0 ? s->rules[0] : NULL; /* for everything */
+    const struct quota *best = r->n > 0 && r->v[0]->mount.n == 0 ? r->v[0] : NULL; /* for everything */
     size_t best_rank = 0;
 
     if (mount.n == 0)
         return best;
     while (str_ends(path, STR("/")))
         path.n--;
-    for (size_t i = first_of(s, mount); i < s->n && str_eq(s->rules[i]->mount, mount); i++) {
-        size_t rank = rank_of(s->rules[i], path, role);
+    for (size_t i = first_of(r, mount); i < r->n && str_eq(r->v[i]->mount, mount); i++) {
+        size_t rank = rank_of(r->v[i], path, role);
 
         if (rank > best_rank) {
-            best = s->rules[i];
+            best = r->v[i];
             best_rank = rank;
         }
     }
@@ -187,8 +199,9 @@ static bool is_by_role(const struct quota_set *s, const struct request *rq, cons
 
     if (!r || rq->op != OP_UPDATE || !(r->flags & ROUTE_LOGIN))
         return false;
-    for (size_t i = first_of(s, m->path); i < s->n && str_eq(s->rules[i]->mount, m->path); i++)
-        if (s->rules[i]->role.n)
+    for (size_t i = first_of(&s->rates, m->path); i < s->rates.n && str_eq(s->rates.v[i]->mount, m->path);
+         i++)
+        if (s->rates.v[i]->role.n)
             return true;
     return false;
 }
@@ -203,7 +216,7 @@ static bool count(struct core_call *call, const struct snapshot *s, struct arena
 
     if (!s->quotas || quota_is_exempt(s->quotas, rq->path) || (m && is_by_role(s->quotas, rq, m, rel)))
         return true;
-    const struct quota *q = quota_match(s->quotas, mount, rel, (str){0});
+    const struct quota *q = quota_match(&s->quotas->rates, mount, rel, (str){0});
 
     if (!q)
         return true;
@@ -229,8 +242,7 @@ bool quota_enter(struct active *a, struct core_call *call, struct arena *scratch
 /* Once for a request, however often it runs. */
 struct error *quota_login(struct request *rq)
 {
-    struct core_call *call = CONTAINER_OF(rq, struct core_call, rq);
-    struct call_state *cs = call->state;
+    struct call_state *cs = CONTAINER_OF(rq->txn, struct call_state, txn);
     const struct quota_set *s = cs->snapshot->quotas;
     str role = {0};
 
@@ -239,14 +251,44 @@ struct error *quota_login(struct request *rq)
     if (!cs->quota_counted) {
         if (rq->mount->engine->login_role)
             TRY(rq->mount->engine->login_role(rq, &role));
-        const struct quota *q = quota_match(s, rq->mount->path, rq->rel, role);
+        const struct quota *q = quota_match(&s->rates, rq->mount->path, rq->rel, role);
 
         if (q)
             cs->quota_exceeded =
                 !quota_counts_take(q->counts, rq->peer.remote_address, clock_mono_ns(rq->clock), &cs->quota);
         if (q && s->tells_headers)
-            call->quota = &cs->quota;
+            cs->call->quota = &cs->quota;
         cs->quota_counted = true;
     }
     return cs->quota_exceeded ? exceeded(rq) : NULL;
+}
+
+/* ---- leases ---- */
+
+int64_t quota_lease_count(struct request *rq, const struct quota *q)
+{
+    str path = q->path;
+    bool below = path.n == 0 || str_ends(path, STR("*"));
+
+    if (path.n && below)
+        path.n--;
+    return (int64_t)lease_manager_count_path(active_leases(rq->active), arena_join(rq->arena, q->mount, path),
+                                             below);
+}
+
+struct error *quota_lease(struct request *rq, str path)
+{
+    enum { IN_FLIGHT_MAX = 2 * LANE_GROUP_REQUESTS_MAX };
+    const struct quota_set *s = CONTAINER_OF(rq->txn, struct call_state, txn)->snapshot->quotas;
+    const struct mount *m = s && s->leases.n > 0 ? mount_find(request_mounts(rq), path) : NULL;
+    const struct quota *q = m ? quota_match(&s->leases, m->path, str_from(path, m->path.n), (str){0}) : NULL;
+
+    if (!q)
+        return NULL;
+    int64_t n = quota_lease_count(rq, q);
+
+    if (n >= q->max_leases)
+        return fail(rq, ERR_RATE_LIMITED, "request path \"%.*s\": lease count quota exceeded",
+                    PSTR(rq->path));
+    return n + IN_FLIGHT_MAX >= q->max_leases ? txn_exclusive(rq->txn) : NULL;
 }

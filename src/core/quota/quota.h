@@ -1,5 +1,6 @@
 /* quota: rate limits: how many requests an address may send in a time, for a mount, a path in it, a role of
- * its logins, or everything. Stored: docs/formats/quotas.md (sys/quotas/).
+ * its logins, or everything; and, where the configuration switches them on, limits of the leases of a mount,
+ * a path in it, or all. Stored: docs/formats/quotas.md (sys/quotas/).
  *
  * The rules are part of the snapshot (active_private.h): immutable, swapped at publication. Each rule counts
  * addresses in a table of its own, which goes with it; a rule that is written as it was keeps its counts.
@@ -17,6 +18,7 @@ struct quota_set;
 
 struct quota_set *quota_set_ref(struct quota_set *s); /* NULL is fine */
 void quota_set_unref(struct quota_set *s);
+bool quota_set_limits_rates(const struct quota_set *s);
 /* At activation: the stored rules; NULL: none. */
 struct error *quota_open(struct request *rq, struct quota_set **ret) MUST_USE;
 
@@ -26,6 +28,10 @@ struct error *quota_open(struct request *rq, struct quota_set **ret) MUST_USE;
 bool quota_enter(struct active *a, struct core_call *call, struct arena *scratch);
 /* A login whose role is known: before any proof. Errors: 429. */
 struct error *quota_login(struct request *rq) MUST_USE;
+
+/* In the lane, before a lease with this path is made. Errors: 429. May ask to run alone: then nothing is in
+ * flight and the count is exact. */
+struct error *quota_lease(struct request *rq, str path) MUST_USE;
 
 /* With the mount its rules go, or move. */
 struct error *quota_mount_gone(struct request *rq, str path) MUST_USE;

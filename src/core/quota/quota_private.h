@@ -4,7 +4,9 @@
 
 #include <stdatomic.h>
 
-#define QUOTA_FOLDER STR("quotas/rate-limit/") /* in SPACE_SYS */
+/* in SPACE_SYS */
+#define QUOTA_RATES  STR("quotas/rate-limit/")
+#define QUOTA_LEASES STR("quotas/lease-count/")
 
 struct quota_counts; /* of addresses, in count.c */
 
@@ -13,14 +15,19 @@ struct quota { /* a rule; in one block with its texts */
     str name, mount, path, role; /* mount empty: all; path: inside the mount, "*" ends a pattern */
     double rate;
     int64_t interval_ns, block_ns; /* block 0: none */
-    struct quota_counts *counts;
+    struct quota_counts *counts;   /* of a rate limit */
+    int64_t max_leases;            /* of the other kind */
 };
 
-struct quota_set { /* sorted by mount */
+struct quota_rules { /* of one kind, sorted by mount */
+    struct quota **v;
+    size_t n;
+};
+
+struct quota_set {
     _Atomic(uint32_t) refs;
     struct arena *arena; /* it lives there */
-    struct quota **rules;
-    size_t n;
+    struct quota_rules rates, leases;
     bool tells_headers, audits_refusals;
     const str *exempt;
     size_t n_exempt;
@@ -34,12 +41,15 @@ bool quota_counts_take(struct quota_counts *c, str address, int64_t now_ns, stru
 
 /* quota.c */
 /* The rule of a request. role: of a login, else empty. NULL: none. */
-const struct quota *quota_match(const struct quota_set *s, str mount, str path, str role);
+const struct quota *quota_match(const struct quota_rules *r, str mount, str path, str role);
+/* Leases that the rule counts, of those that are published. */
+int64_t quota_lease_count(struct request *rq, const struct quota *q);
 bool quota_is_exempt(const struct quota_set *s, str path);
 struct quota *quota_from_json(const struct json *stored); /* one reference; NULL: it cannot be used */
 void quota_unref(struct quota *q);
 
 /* quota_store.c */
+bool quota_counts_leases(const struct request *rq); /* does the configuration say so? */
 #define QUOTA_CONFIG STR("quotas/config")
 struct error *quota_config_load(struct request *rq, struct json **ret) MUST_USE; /* never NULL */
 struct error *quota_config_save(struct request *rq, const struct json *config) MUST_USE;

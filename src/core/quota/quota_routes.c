@@ -42,9 +42,26 @@ static struct error *config_write(struct request *rq, struct response *rs)
 
 /* ---- rules ---- */
 
+static bool is_of_leases(const struct request *rq)
+{
+    return str_starts(str_from_cstr(rq->route->path), STR("quotas/lease-count"));
+}
+
+static str folder_of(const struct request *rq)
+{
+    return is_of_leases(rq) ? QUOTA_LEASES : QUOTA_RATES;
+}
+
 static str rule_path(const struct request *rq)
 {
-    return arena_join(rq->arena, QUOTA_FOLDER, field_str(rq, "name"));
+    return arena_join(rq->arena, folder_of(rq), field_str(rq, "name"));
+}
+
+/* Limits of leases, where they are switched off: as the open source Vault answers. */
+static struct error *check_kind(struct request *rq)
+{
+    return !is_of_leases(rq) || quota_counts_leases(rq) ? NULL
+                                                        : fail(rq, ERR_NOT_FOUND, "enterprise-only feature");
 }
 
 static str plain(str path)
@@ -98,9 +115,9 @@ static struct error *check_unique(struct request *rq, struct view *v, const stru
     str *names;
     size_t n;
 
-    TRY(view_list(v, QUOTA_FOLDER, &names, &n));
+    TRY(view_list(v, folder_of(rq), &names, &n));
     for (size_t i = 0; i < n; i++) {
-        TRY(view_get_json(v, arena_join(rq->arena, QUOTA_FOLDER, names[i]), &other));
+        TRY(view_get_json(v, arena_join(rq->arena, folder_of(rq), names[i]), &other));
         if (!str_eq(names[i], field_str(rq, "name")) && have_same(other, rule, "mount_path") &&
             have_same(other, rule, "path_suffix") && have_same(other, rule, "role"))
             return fail(rq, ERR_BAD_REQUEST,
@@ -109,17 +126,39 @@ static struct error *check_unique(struct request *rq, struct view *v, const stru
     return NULL;
 }
 
+static struct error *take_rate(struct request *rq, struct json *rule)
+{
+    double rate = field_float(rq, "rate");
+    int64_t interval = field_ns(rq, "interval");
+
+    if (!(rate > 0))
+        return fail(rq, ERR_BAD_REQUEST, "'rate' is invalid");
+    json_set(rq->arena, rule, STR("rate"), json_double(rq->arena, rate));
+    json_set_int(rq->arena, rule, STR("interval"), interval ? interval : NS_PER_S);
+    json_set_int(rq->arena, rule, STR("block_interval"), field_ns(rq, "block_interval"));
+    return NULL;
+}
+
+static struct error *take_leases(struct request *rq, struct json *rule)
+{
+    int64_t max = field_int(rq, "max_leases");
+
+    if (max <= 0)
+        return fail(rq, ERR_BAD_REQUEST, "'max_leases' is invalid");
+    if (field_str(rq, "role").n)
+        return fail(rq, ERR_BAD_REQUEST, "'role' cannot be used with lease count quotas");
+    json_set_int(rq->arena, rule, STR("max_leases"), max);
+    return NULL;
+}
+
 static struct error *rule_write(struct request *rq, struct response *rs)
 {
     struct view v = txn_view(rq->txn, SPACE_SYS);
     struct arena *a = rq->arena;
-    double rate = field_float(rq, "rate");
-    int64_t interval = field_ns(rq, "interval");
     struct json *rule;
 
     (void)rs;
-    if (!(rate > 0))
-        return fail(rq, ERR_BAD_REQUEST, "'rate' is invalid");
+    TRY(check_kind(rq));
     TRY(txn_exclusive(rq->txn));
     TRY(view_get_json(&v, rule_path(rq), &rule));
     if (!rule) {
@@ -127,15 +166,29 @@ static struct error *rule_write(struct request *rq, struct response *rs)
         json_set_str(a, rule, STR("id"), rng_uuid_str(rq->rng, a));
         json_set_str(a, rule, STR("namespace_path"), STR(""));
     }
+    TRY(is_of_leases(rq) ? take_leases(rq, rule) : take_rate(rq, rule));
     TRY(take_path(rq, rule));
     TRY(check_unique(rq, &v, rule));
-    json_set_str(a, rule, STR("type"), STR("rate-limit"));
+    json_set_str(a, rule, STR("type"), is_of_leases(rq) ? STR("lease-count") : STR("rate-limit"));
     json_set_str(a, rule, STR("name"), field_str(rq, "name"));
-    json_set(a, rule, STR("rate"), json_double(a, rate));
-    json_set_int(a, rule, STR("interval"), interval ? interval : NS_PER_S);
-    json_set_int(a, rule, STR("block_interval"), field_ns(rq, "block_interval"));
     TRY(view_put_json(&v, rule_path(rq), rule));
     return quota_publish(rq);
+}
+
+static void show_rate(struct arena *a, struct json *data, const struct json *rule)
+{
+    json_set(a, data, STR("rate"), json_double(a, json_get_double(rule, STR("rate"))));
+    json_set_int(a, data, STR("interval"), json_get_int(rule, STR("interval")) / NS_PER_S);
+    json_set_int(a, data, STR("block_interval"), json_get_int(rule, STR("block_interval")) / NS_PER_S);
+}
+
+static void show_leases(struct request *rq, struct json *data, const struct json *rule)
+{
+    const struct quota q = {.mount = json_get_str(rule, STR("mount_path")),
+                            .path = json_get_str(rule, STR("path_suffix"))};
+
+    json_set_int(rq->arena, data, STR("max_leases"), json_get_int(rule, STR("max_leases")));
+    json_set_int(rq->arena, data, STR("counter"), quota_lease_count(rq, &q));
 }
 
 static struct error *rule_read(struct request *rq, struct response *rs)
@@ -144,19 +197,21 @@ static struct error *rule_read(struct request *rq, struct response *rs)
     struct arena *a = rq->arena;
     struct json *rule, *data;
 
+    TRY(check_kind(rq));
     TRY(view_get_json(&v, rule_path(rq), &rule));
     if (!rule)
         return fail_absent(rq);
     data = response_data(rq, rs);
-    json_set_str(a, data, STR("type"), STR("rate-limit"));
+    json_set_str(a, data, STR("type"), is_of_leases(rq) ? STR("lease-count") : STR("rate-limit"));
     json_set_str(a, data, STR("name"), json_get_str(rule, STR("name")));
     json_set_str(
         a, data, STR("path"),
         arena_join(a, json_get_str(rule, STR("mount_path")), json_get_str(rule, STR("path_suffix"))));
     json_set_str(a, data, STR("role"), json_get_str(rule, STR("role")));
-    json_set(a, data, STR("rate"), json_double(a, json_get_double(rule, STR("rate"))));
-    json_set_int(a, data, STR("interval"), json_get_int(rule, STR("interval")) / NS_PER_S);
-    json_set_int(a, data, STR("block_interval"), json_get_int(rule, STR("block_interval")) / NS_PER_S);
+    if (is_of_leases(rq))
+        show_leases(rq, data, rule);
+    else
+        show_rate(a, data, rule);
     return NULL;
 }
 
@@ -165,6 +220,7 @@ static struct error *rule_delete(struct request *rq, struct response *rs)
     struct view v = txn_view(rq->txn, SPACE_SYS);
 
     (void)rs;
+    TRY(check_kind(rq));
     TRY(txn_exclusive(rq->txn));
     TRY(view_delete(&v, rule_path(rq)));
     return quota_publish(rq);
@@ -176,15 +232,9 @@ static struct error *rule_list(struct request *rq, struct response *rs)
     str *names;
     size_t n;
 
-    TRY(view_list(&v, QUOTA_FOLDER, &names, &n));
+    TRY(check_kind(rq));
+    TRY(view_list(&v, folder_of(rq), &names, &n));
     return response_list(rq, rs, names, n);
-}
-
-/* As the open source Vault answers. */
-static struct error *lease_count(struct request *rq, struct response *rs)
-{
-    (void)rs;
-    return fail(rq, ERR_NOT_FOUND, "enterprise-only feature");
 }
 
 /* ---- the table ---- */
@@ -210,8 +260,13 @@ static const struct field rule_fields[] = {
     {0},
 };
 
-static const struct field count_fields[] = {
+static const struct field lease_fields[] = {
     {"name", FT_NAME, FIELD_PATH, .help = "Name of the rule."},
+    {"type", FT_STRING, .help = "Kind of the rule; not needed."},
+    {"path", FT_STRING,
+     .help = "A mount, or a path in one, with \"*\" at the end a pattern; none: everything."},
+    {"role", FT_STRING, .help = "Not for leases."},
+    {"max_leases", FT_INT, .help = "How many leases there may be."},
     {0},
 };
 
@@ -230,12 +285,15 @@ const struct route quota_routes[] = {
      .about =
          "Of the rules that fit a request the most specific one counts it: a role's, a path's, the longest "
          "pattern's, a mount's, the one without a path."},
-    {"quotas/lease-count", .ops = {[OP_LIST] = {lease_count, .help = "Not there."}},
-     .help = "Limits of leases: not there."},
-    {"quotas/lease-count/{name}", count_fields,
-     .ops = {[OP_READ] = {lease_count, .help = "Not there."},
-             [OP_UPDATE] = {lease_count, .help = "Not there."},
-             [OP_DELETE] = {lease_count, .help = "Not there."}},
-     .help = "Limits of leases: not there."},
+    {"quotas/lease-count", .ops = {[OP_LIST] = {rule_list, .help = "Lists the rules."}},
+     .help = "The names of all limits of leases."},
+    {"quotas/lease-count/{name}", lease_fields,
+     .ops = {[OP_READ] = {rule_read, .help = "Shows a rule."},
+             [OP_UPDATE] = {rule_write, .help = "Makes a rule, or another one of it."},
+             [OP_DELETE] = {rule_delete, .help = "Removes a rule."}},
+     .help = "How many leases there may be.",
+     .about =
+         "Only where the configuration has enable_lease_count_quotas. Tokens and secrets are counted alike; "
+         "at the limit no new ones are given out."},
     {0},
 };

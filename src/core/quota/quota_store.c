@@ -17,6 +17,11 @@ static const str usually_exempt[] = {
     {"sys/unseal", 10},
 };
 
+bool quota_counts_leases(const struct request *rq)
+{
+    return rq->core->config.config->enable_lease_count_quotas;
+}
+
 /* ---- settings ---- */
 
 struct error *quota_config_load(struct request *rq, struct json **ret)
@@ -61,17 +66,17 @@ static bool are_alike(const struct quota *x, const struct quota *y)
 {
     return str_eq(x->name, y->name) && str_eq(x->mount, y->mount) && str_eq(x->path, y->path) &&
            str_eq(x->role, y->role) && x->rate == y->rate && x->interval_ns == y->interval_ns &&
-           x->block_ns == y->block_ns;
+           x->block_ns == y->block_ns && x->max_leases == y->max_leases;
 }
 
 /* The rule as it is in memory, with its counts, when it is still the same. */
-static struct quota *reuse(const struct quota_set *now, struct quota *own_q)
+static struct quota *reuse(const struct quota_rules *now, struct quota *own_q)
 {
     for (size_t i = 0; now && i < now->n; i++)
-        if (are_alike(now->rules[i], own_q)) {
+        if (are_alike(now->v[i], own_q)) {
             quota_unref(own_q);
-            atomic_fetch_add(&now->rules[i]->refs, 1);
-            return now->rules[i];
+            atomic_fetch_add(&now->v[i]->refs, 1);
+            return now->v[i];
         }
     return own_q;
 }
@@ -81,24 +86,25 @@ static int compare(const void *x, const void *y)
     return str_cmp((*(struct quota *const *)x)->mount, (*(struct quota *const *)y)->mount);
 }
 
-static struct error *load_rules(struct request *rq, const struct quota_set *now, struct quota_set *s)
+static struct error *load_rules(struct request *rq, str folder, struct arena *a,
+                                const struct quota_rules *now, struct quota_rules *r)
 {
     struct view v = txn_view(rq->txn, SPACE_SYS);
     struct json *stored;
     str *names;
     size_t n;
 
-    TRY(view_list(&v, QUOTA_FOLDER, &names, &n));
-    s->rules = ARENA_ARRAY(s->arena, struct quota *, n + 1);
+    TRY(view_list(&v, folder, &names, &n));
+    r->v = ARENA_ARRAY(a, struct quota *, n + 1);
     for (size_t i = 0; i < n; i++) {
-        TRY(view_get_json(&v, arena_join(rq->arena, QUOTA_FOLDER, names[i]), &stored));
+        TRY(view_get_json(&v, arena_join(rq->arena, folder, names[i]), &stored));
         struct quota *q = stored ? quota_from_json(stored) : NULL;
 
         if (q)
-            s->rules[s->n++] = reuse(now, q);
+            r->v[r->n++] = reuse(now, q);
     }
-    if (s->n)
-        qsort(s->rules, s->n, sizeof(*s->rules), compare);
+    if (r->n)
+        qsort(r->v, r->n, sizeof(struct quota *), compare);
     return NULL;
 }
 
@@ -112,14 +118,17 @@ static struct error *load(struct request *rq, struct quota_set **ret)
 
     s->arena = arena;
     atomic_init(&s->refs, 1);
-    struct error *e = load_rules(rq, now->quotas, s);
+    const struct quota_set *old = now->quotas;
+    struct error *e = load_rules(rq, QUOTA_RATES, arena, old ? &old->rates : NULL, &s->rates);
 
+    if (!e && quota_counts_leases(rq))
+        e = load_rules(rq, QUOTA_LEASES, arena, old ? &old->leases : NULL, &s->leases);
     snapshot_drop(now);
     if (!e)
         e = quota_config_load(rq, &config);
     if (!e)
         take_config(s, config);
-    if (e || s->n == 0) {
+    if (e || s->rates.n + s->leases.n == 0) {
         quota_set_unref(s);
         s = NULL;
     }
@@ -156,26 +165,34 @@ struct error *quota_publish(struct request *rq)
 /* ---- mounts that go or move ---- */
 
 /* to: empty: the rules go. */
-static struct error *follow(struct request *rq, str from, str to)
+static struct error *follow_in(struct request *rq, str folder, str from, str to, bool *ret_changed)
 {
     struct view v = txn_view(rq->txn, SPACE_SYS);
     struct json *stored;
-    bool changed = false;
     str *names;
     size_t n;
 
-    TRY(view_list(&v, QUOTA_FOLDER, &names, &n));
+    TRY(view_list(&v, folder, &names, &n));
     for (size_t i = 0; i < n; i++) {
-        str path = arena_join(rq->arena, QUOTA_FOLDER, names[i]);
+        str path = arena_join(rq->arena, folder, names[i]);
 
         TRY(view_get_json(&v, path, &stored));
         if (!str_eq(json_get_str(stored, STR("mount_path")), from))
             continue;
-        changed = true;
+        *ret_changed = true;
         if (to.n)
             json_set_str(rq->arena, stored, STR("mount_path"), to);
         TRY(to.n ? view_put_json(&v, path, stored) : view_delete(&v, path));
     }
+    return NULL;
+}
+
+static struct error *follow(struct request *rq, str from, str to)
+{
+    bool changed = false;
+
+    TRY(follow_in(rq, QUOTA_RATES, from, to, &changed));
+    TRY(follow_in(rq, QUOTA_LEASES, from, to, &changed));
     return changed ? quota_publish(rq) : NULL;
 }
 

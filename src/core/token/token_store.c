@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "core/internal.h"
 #include "core/login/login_private.h"
+#include "core/quota/quota.h"
 #include "core/token/token_form.h"
 #include "core/token/token_private.h"
 
@@ -278,6 +279,8 @@ static struct error *store(struct request *rq, const struct token_spec *spec, co
 static struct error *store_lease(struct request *rq, const struct token_spec *spec, const struct made *m,
                                  int64_t now_ns)
 {
+    if (spec->ttl_ns > 0) /* root tokens are not counted */
+        TRY(quota_lease(rq, spec->path));
     struct lease l = {
         .id = arena_fmt(rq->arena, "%.*s/%s", PSTR(spec->path), m->hash),
         .client_token = m->id,

@@ -269,6 +269,110 @@ static void test_audited(void **state)
     unlink(file);
 }
 
+/* ---- leases ---- */
+
+static void count_leases(struct config *c)
+{
+    c->enable_lease_count_quotas = true;
+}
+
+static int setup_leases(void **state)
+{
+    (void)state;
+    now = clock_manual_new(1795322188 * NS_PER_S);
+    harness_start(
+        &h, &(struct harness_options){.storage_type = "sqlite", .clock = now, .configure = count_leases});
+    return 0;
+}
+
+struct crowd {
+    struct mutex mutex;
+    struct cond done;
+    unsigned open, good, refused;
+    str token;
+};
+
+static void crowd_done(const struct answer *a, void *arg)
+{
+    struct crowd *c = arg;
+
+    mutex_lock(&c->mutex);
+    c->good += a->status == 200;
+    c->refused += a->status == 429;
+    if (a->status == 200)
+        c->token = arena_str(h.arena, a->client_token);
+    c->open--;
+    cond_signal(&c->done);
+    mutex_unlock(&c->mutex);
+}
+
+static void create_many(struct crowd *c, unsigned n)
+{
+    *c = (struct crowd){.open = n};
+    mutex_init(&c->mutex);
+    cond_init(&c->done);
+    for (unsigned i = 0; i < n; i++)
+        harness_send(&h, OP_UPDATE, "auth/token/create", h.root, "{\"policies\":\"default\",\"ttl\":\"1h\"}",
+                     crowd_done, c);
+    mutex_lock(&c->mutex);
+    while (c->open > 0)
+        cond_wait(&c->done, &c->mutex);
+    mutex_unlock(&c->mutex);
+    cond_done(&c->done);
+    mutex_done(&c->mutex);
+}
+
+static int64_t counter(void)
+{
+    struct answer a = harness_must(&h, 200, OP_READ, "sys/quotas/lease-count/q", NULL);
+
+    return json_get_int(answer_data(h.arena, &a), STR("counter"));
+}
+
+static void test_leases(void **state)
+{
+    struct crowd c;
+
+    (void)state;
+    assert_str(harness_must(&h, 400, OP_UPDATE, "sys/quotas/lease-count/q", "{\"max_leases\":0}").error,
+               "'max_leases' is invalid");
+    harness_must(&h, 204, OP_UPDATE, "sys/quotas/lease-count/q",
+                 "{\"max_leases\":25,\"path\":\"auth/token\"}");
+#ifdef COFFER_FAULTS
+    assert_true(fault_set(STR("commit_group=1/4")));
+#endif
+    create_many(&c, 60);
+#ifdef COFFER_FAULTS
+    fault_clear();
+#endif
+    assert_int_equal(c.good, 25); /* side by side, and not one more */
+    assert_int_equal(c.refused, 35);
+    assert_int_equal(counter(), 25);
+    assert_str(harness_must(&h, 429, OP_UPDATE, "auth/token/create", "{\"ttl\":\"1h\"}").error,
+               "request path \"auth/token/create\": lease count quota exceeded");
+    harness_must(&h, 204, OP_UPDATE, "auth/token/revoke",
+                 arena_fmt(h.arena, "{\"token\":\"%.*s\"}", PSTR(c.token)).p);
+    create_many(&c, 3);
+    assert_int_equal(c.good, 1);
+    assert_int_equal(harness_call(&h, h.arena, OP_UPDATE, "auth/token/renew-self", c.token, "{}").status,
+                     200);
+    harness_restart(&h);
+    for (int i = 0; i < 1000 && counter() < 25; i++)
+        ; /* loaded in the background */
+    harness_must(&h, 429, OP_UPDATE, "auth/token/create", "{\"ttl\":\"1h\"}");
+    harness_must(&h, 204, OP_DELETE, "sys/quotas/lease-count/q", NULL);
+    create_many(&c, 3);
+    assert_int_equal(c.good, 3);
+}
+
+static void test_leases_off(void **state)
+{
+    (void)state;
+    assert_str(harness_must(&h, 404, OP_UPDATE, "sys/quotas/lease-count/q", "{\"max_leases\":5}").error,
+               "enterprise-only feature");
+    harness_must(&h, 404, OP_LIST, "sys/quotas/lease-count", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +386,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_with_the_mount, setup, teardown),
         cmocka_unit_test_setup_teardown(test_roles, setup, teardown),
         cmocka_unit_test_setup_teardown(test_audited, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_leases, setup_leases, teardown),
+        cmocka_unit_test_setup_teardown(test_leases_off, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
