@@ -3,11 +3,13 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 
 import lab as lab_module
 import pytest
 from peer import Peer
 from terminal import Terminal
+from test_mfa import PERIOD, enrolled, fresh
 
 SECRET = {"data": {"a": "b"}}
 LOGIN = {"auth": {"client_token": "hvs.new", "accessor": "acc", "policies": ["default"], "lease_duration": 60, "renewable": True}}
@@ -81,6 +83,23 @@ def test_second_factor_is_asked_for(tmp_path):
                 coffer(tmp_path, "login", "-method=userpass", *flags, "username=u", "password=p", VAULT_ADDR=peer.addr) as t:
             code, seen = t.end()
             assert code == 0 and "mfa_request_id" in seen and "sys/mfa/validate" in seen and len(peer.asked) == 1
+
+
+def test_second_factor_of_a_real_server(lab):
+    server = lab.server().ready()
+    method, secret = enrolled(server, "SHA1")
+    time.sleep(PERIOD)
+    args = ("login", "-method=userpass", "username=ann", "password=x")
+    with coffer(lab.folder, *args, VAULT_ADDR=server.addr) as t:
+        t.expect('Enter the passphrase for methodID "%s" of type "totp": ' % method)
+        code, seen = t.type(fresh(secret, "SHA1") + "\n").end()
+        assert code == 0 and "token_meta_username" in seen, seen
+    token = (lab.folder / ".vault-token").read_text()
+    assert server.ok("GET", "auth/token/lookup-self", token=token).data["path"] == "auth/userpass/login/ann"
+    out = server.cli("login", "-method=userpass", "-mfa=app:" + fresh(secret, "SHA1"), "-token-only", *args[2:], token=None)
+    assert out.returncode == 0 and server.ok("GET", "auth/token/lookup-self", token=out.stdout).data["display_name"] == "userpass-ann"
+    out = server.cli(*args, token=None)
+    assert out.returncode == 0 and "mfa_request_id" in out.stdout and "sys/mfa/validate" in out.stderr
 
 
 def test_colours(tmp_path):
