@@ -30,7 +30,7 @@ DOORS = {
     "auth": "base crypto core/engine.h core/mount.h",
     "audit": "base core/audit/audit.h",
     "api": "base crypto config net storage core",
-    "cli": "base crypto config net client",
+    "cli": "base crypto config net client cloud/aws/aws.h",
 }
 # The one place where the program is put together.
 ASSEMBLY = {"cli/server.c": "storage seal core engine auth audit api", "cli/server_private.h": "storage seal core api",

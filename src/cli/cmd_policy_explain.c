@@ -1,5 +1,5 @@
 /* policy explain: which policy and which rule decide about a request; the server answers that
- * (docs/policy-explain.md). */
+ * (docs/how-to/policy-explain.md). */
 #include "cli/cmd.h"
 #include "client/file.h"
 

@@ -1,4 +1,5 @@
-/* policy_cases: what a policy is expected to allow and to deny, as a file of lines (docs/policy-test.md).
+/* policy_cases: what a policy is expected to allow and to deny, as a file of lines
+ * (docs/how-to/policy-test.md).
  *
  *     # comment
  *     OPERATION PATH allow|deny

@@ -30,7 +30,8 @@ def unpacked(tmp_path_factory):
 def test_what_is_in_it(unpacked):
     files = {str(p.relative_to(unpacked)) for p in unpacked.rglob("*") if p.is_file()}
     assert {"usr/bin/coffer", "lib/systemd/system/coffer.service", "etc/coffer.d/coffer.hcl", "usr/lib/sysusers.d/coffer.conf",
-            "usr/share/doc/coffer/copyright", "DEBIAN/control", "DEBIAN/conffiles", "DEBIAN/postinst"} <= files
+            "usr/share/doc/coffer/copyright", "usr/share/man/man1/coffer.1.gz",
+            "usr/share/bash-completion/completions/coffer", "DEBIAN/control", "DEBIAN/conffiles", "DEBIAN/postinst"} <= files
     control = (unpacked / "DEBIAN/control").read_text()
     assert re.search(r"^Version: \d+\.\d+\.\d+$", control, re.M)
     assert oct((unpacked / "etc/coffer.d/coffer.hcl").stat().st_mode & 0o777) == "0o640"

@@ -1,5 +1,5 @@
-/* explain: why a request of some token would be let in or kept out (docs/policy-explain.md). The decision is
- * acl_decide() and acl_judge(), which decide for real; this file finds words for it. */
+/* explain: why a request of some token would be let in or kept out (docs/how-to/policy-explain.md). The
+ * decision is acl_decide() and acl_judge(), which decide for real; this file finds words for it. */
 #include "core/mount.h"
 #include "core/policy/policy.h"
 #include "core/route.h"
