@@ -173,7 +173,7 @@ static struct json *request_body(struct arena *a, const struct route *r)
     for (const struct field *f = r->fields; f && f->name; f++) {
         str name = str_from_cstr(f->name);
 
-        if ((f->flags & FIELD_QUERY) || in_path(r, name))
+        if (in_path(r, name))
             continue;
         json_set(a, properties, name, schema(a, f));
         if (f->flags & FIELD_REQUIRED)
@@ -226,9 +226,9 @@ static struct json *operation(struct arena *a, const struct engine *e, const str
         json_set_str(a, o, STR("summary"), str_from_cstr(r->ops[op].help));
     json_set_str(a, o, STR("operationId"), operation_id(a, op == OP_UPDATE ? "write" : op_name(op), path));
     json_set(a, o, STR("tags"), json_strings(a, &(str){tag, strlen(tag)}, 1));
-    if (op == OP_LIST) {
+    if (op == OP_LIST || (op == OP_READ && r->ops[OP_LIST].fn)) { /* the verb `get` is both */
         json_set_str(a, list, STR("type"), STR("string"));
-        json_append(a, parameters, parameter(a, STR("list"), "query", true, list));
+        json_append(a, parameters, parameter(a, STR("list"), "query", op == OP_LIST, list));
     }
     for (const struct field *f = r->fields; f && f->name; f++)
         if ((f->flags & FIELD_QUERY) && op != OP_UPDATE && op != OP_PATCH)

@@ -144,7 +144,10 @@ static struct error *resultant_read(struct request *rq, struct response *rs)
         "paths", FT_STRINGS, .help = "The paths that are asked about."                                       \
     }
 
-static const struct field self_fields[] = {PATH_FIELDS, {0}};
+static const struct field self_fields[] = {
+    {"token", FT_STRING, FIELD_SENSITIVE, .help = "Not looked at: it is the caller's own."},
+    PATH_FIELDS,
+    {0}};
 static const struct field token_fields[] = {
     {"token", FT_STRING, FIELD_SENSITIVE, .help = "The token that is asked about."}, PATH_FIELDS, {0}};
 static const struct field accessor_fields[] = {

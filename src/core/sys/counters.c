@@ -138,18 +138,34 @@ static str month_start(struct arena *a, int64_t now_ns, int64_t months_back)
                      (long long)(n % MONTHS_PER_YEAR + 1));
 }
 
-static struct error *activity_read(struct request *rq, struct response *rs)
+static void put_counts(struct arena *a, struct json *o)
 {
     static const char *const counts[] = {"clients", "distinct_entities", "entity_clients",
                                          "non_entity_clients", "non_entity_tokens"};
+
+    for (size_t i = 0; i < COUNT_OF(counts); i++)
+        json_set_int(a, o, str_from_cstr(counts[i]), 0);
+}
+
+static struct error *month_read(struct request *rq, struct response *rs)
+{
+    struct json *data = response_data(rq, rs);
+
+    put_counts(rq->arena, data);
+    json_set(rq->arena, data, STR("by_namespace"), json_array(rq->arena));
+    json_set(rq->arena, data, STR("months"), json_array(rq->arena));
+    return NULL;
+}
+
+static struct error *activity_read(struct request *rq, struct response *rs)
+{
     struct arena *a = rq->arena;
     struct json *data = response_data(rq, rs), *sum = json_object(a), *c;
     int64_t now = clock_wall_ns(rq->clock);
     str start = field_str(rq, "start_time"), end = field_str(rq, "end_time");
 
     TRY(activity_load(rq, &c));
-    for (size_t i = 0; i < COUNT_OF(counts); i++)
-        json_set_int(a, sum, str_from_cstr(counts[i]), 0);
+    put_counts(a, sum);
     json_set(a, data, STR("total"), sum);
     json_set(a, data, STR("by_namespace"), json_array(a));
     json_set(a, data, STR("months"), json_array(a));
@@ -202,6 +218,9 @@ const struct route sys_counter_routes[] = {
     {"internal/counters/activity", activity_fields,
      .ops = {[OP_READ] = {activity_read, .help = "Shows the report."}},
      .help = "How many clients there were. None is recorded."},
+    {"internal/counters/activity/monthly", NULL,
+     .ops = {[OP_READ] = {month_read, .help = "Shows the report of this month."}},
+     .help = "How many clients there are this month. None is recorded."},
     {"internal/inspect/router/{tag}", inspect_fields,
      .ops = {[OP_READ] = {inspect_read, ROUTE_SUDO, "Refused."}}, .help = "The router from inside: off."},
     {0},

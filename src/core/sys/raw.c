@@ -202,8 +202,7 @@ const struct route sys_raw_routes[] = {
              [OP_UPDATE] = {raw_write, ROUTE_SUDO, "Writes an entry."},
              [OP_DELETE] = {raw_delete, ROUTE_SUDO, "Removes an entry."},
              [OP_LIST] = {raw_list, ROUTE_SUDO, "Lists one level."}},
-     .flags = ROUTE_HIDDEN, .exists = raw_exists,
-     .help = "An entry of the store, as it is behind the barrier.",
+     .exists = raw_exists, .help = "An entry of the store, as it is behind the barrier.",
      .about = "Off unless raw_storage_endpoint is on. A change may make the server unusable."},
     {0},
 };

@@ -169,12 +169,18 @@ static struct error *state_read(struct request *rq, struct response *rs)
 }
 
 /* There is no licence: it is as it was. */
-static struct error *licence_reload(struct request *rq, struct response *rs)
+static struct error *reload_write(struct request *rq, struct response *rs)
 {
-    (void)rq;
     (void)rs;
+    if (!str_eq(field_str(rq, "subsystem"), STR("license")))
+        return fail_wrapped(rq, ERR_NOT_FOUND, "unsupported path");
     return NULL;
 }
+
+static const struct field reload_fields[] = {
+    {"subsystem", FT_STRING, FIELD_PATH, .help = "What is read again: license."},
+    {0},
+};
 
 /* ---- pprof ---- */
 
@@ -220,7 +226,8 @@ static struct error *pprof_absent(struct request *rq, struct response *rs)
 const struct route sys_state_routes[] = {
     {"config/state/sanitized", NULL, .ops = {[OP_READ] = {state_read, .help = "Shows the configuration."}},
      .help = "The configuration in use, without what is secret."},
-    {"config/reload/license", NULL, .ops = {[OP_UPDATE] = {licence_reload, ROUTE_READONLY, "Does nothing."}},
+    {"config/reload/{subsystem}", reload_fields,
+     .ops = {[OP_UPDATE] = {reload_write, ROUTE_READONLY, "Does nothing."}},
      .help = "Reads the licence again: there is none."},
     {"pprof/", NULL, .ops = {[OP_READ] = {pprof_index, .help = "Shows what there is."}},
      .help = "Profiles of the running program."},

@@ -65,6 +65,7 @@ static const struct route *const tables[] = {mfa_validate_routes,
     sys_raw_routes,
     sys_plugin_routes,
     sys_state_routes,
+    sys_sealed_routes,
     quota_routes,
     NULL,
 };

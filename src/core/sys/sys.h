@@ -6,7 +6,7 @@
 extern const struct route sys_mount_routes[], sys_tune_routes[], sys_remount_routes[], sys_ui_routes[],
     sys_audit_header_routes[], sys_lease_routes[], sys_capability_routes[], sys_tool_routes[],
     sys_rotate_routes[], sys_counter_routes[], sys_ui_header_routes[], sys_node_routes[], sys_cors_routes[],
-    sys_raw_routes[], sys_plugin_routes[], sys_state_routes[], sys_metric_routes[];
+    sys_raw_routes[], sys_plugin_routes[], sys_state_routes[], sys_sealed_routes[], sys_metric_routes[];
 
 struct config;
 /* node.c; as other nodes are told; empty: none */
