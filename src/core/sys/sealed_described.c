@@ -1,5 +1,5 @@
-/* sealed_described: the routes that sealed.c answers before there is a table, as help, the OpenAPI document and the
- * forms of the page describe them. Their handlers are never called. */
+/* sealed_described: the routes that sealed.c answers before there is a table, as help, the OpenAPI document
+ * and the forms of the page describe them. Their handlers are never called. */
 #include "core/sys/sys.h"
 
 static struct error *answered_before(struct request *rq, struct response *rs)
