@@ -132,9 +132,9 @@ struct core {
     int64_t active_since_ns;          /* lock: mutex */
     struct ha *ha;                    /* NULL without an HA lock */
     struct seal *seal;                /* the configuration's key service; NULL: shares open the store */
-    struct seal *stored_seal;   /* control thread; the one that opens the store as it is; NULL: shares */
-    struct autoseal *autoseal;  /* control thread */
-    struct migration migration; /* control thread, but for `pending` */
+    struct seal *stored_seal;         /* lock: mutex; the one that opens the store as it is; NULL: shares */
+    struct autoseal *autoseal;        /* control thread */
+    struct migration migration;       /* control thread, but for `pending` */
     /* control thread: storage failed; reopen and activate once all stragglers are gone */
     bool rebuild;
     struct loop_timer zombie_timer; /* control thread */

@@ -147,8 +147,15 @@ struct error *autoseal_decrypt(struct autoseal *s, struct seal *with, struct are
 static struct error *decrypt_stored(struct autoseal *s, struct arena *a, bytes blob, struct secret **ret)
 {
     struct core *c = s->core;
-    struct seal *other = c->stored_seal == c->config.seal ? c->config.disabled_seal : c->config.seal;
-    struct error *e = autoseal_decrypt(s, c->stored_seal, a, blob, ret);
+
+    mutex_lock(&c->mutex);
+    struct seal *stored = c->stored_seal;
+
+    mutex_unlock(&c->mutex);
+    if (!stored)
+        return error_new(a, ERR_INTERNAL, "no key service has sealed this store");
+    struct seal *other = stored == c->config.seal ? c->config.disabled_seal : c->config.seal;
+    struct error *e = autoseal_decrypt(s, stored, a, blob, ret);
 
     return e && other && !autoseal_decrypt(s, other, a, blob, ret) ? NULL : e;
 }
@@ -193,6 +200,57 @@ struct error *autoseal_check_recovery(struct autoseal *s, struct arena *a, bytes
                 : error_new(a, ERR_BAD_REQUEST,
                             "invalid key: failed to verify recovery key: recovery key does not match "
                             "submitted values");
+}
+
+/* What is kept of an answer: a byte that tells whether it worked, then the result or the error's text. */
+static bytes answer_of(struct arena *a, const struct error *e, bytes result)
+{
+    uint8_t head = e ? (uint8_t)(1 + e->kind) : 0;
+
+    return bytes_from_str(arena_join(a, (str){(char *)&head, 1}, e ? e->text : str_from_bytes(result)));
+}
+
+static struct error *answer_take(struct arena *a, bytes answer, bytes *ret)
+{
+    bytes rest = {answer.p + 1, answer.n - 1};
+
+    if (answer.p[0] != 0)
+        return error_new(a, (enum err_kind)(answer.p[0] - 1), "%.*s", PSTR(str_from_bytes(rest)));
+    *ret = rest;
+    return NULL;
+}
+
+static bytes encrypt_for(struct request *rq, bytes clear, bytes unused)
+{
+    struct core *c = rq->core;
+    bytes blob = {0};
+
+    (void)unused;
+    struct error *e = autoseal_encrypt(c->autoseal, c->seal, rq->arena, clear, &blob);
+
+    return answer_of(rq->arena, e, blob);
+}
+
+struct error *autoseal_encrypt_in(struct request *rq, bytes clear, bytes *ret_blob)
+{
+    bytes answer;
+
+    TRY(request_memo(rq, encrypt_for, clear, (bytes){0}, &answer));
+    return answer_take(rq->arena, answer, ret_blob);
+}
+
+static bytes check_for(struct request *rq, bytes key, bytes unused)
+{
+    (void)unused;
+    return answer_of(rq->arena, autoseal_check_recovery(rq->core->autoseal, rq->arena, key), (bytes){0});
+}
+
+struct error *autoseal_check_recovery_in(struct request *rq, bytes key)
+{
+    bytes answer, unused;
+
+    TRY(request_memo(rq, check_for, key, (bytes){0}, &answer));
+    return answer_take(rq->arena, answer, &unused);
 }
 
 /* ---- unsealing ---- */

@@ -36,5 +36,11 @@ struct error *autoseal_decrypt(struct autoseal *s, struct seal *with, struct are
  * other seal, or under `key` (the recovery key, which is checked; p == NULL: none). */
 struct error *autoseal_root_key(struct autoseal *s, struct arena *a, bytes key, struct secret **ret_root_key)
     MUST_USE;
-/* ERR_BAD_REQUEST when these joined shares are not the recovery key. */
+/* ERR_BAD_REQUEST when these joined shares are not the recovery key. Any thread that may wait. */
 struct error *autoseal_check_recovery(struct autoseal *s, struct arena *a, bytes key) MUST_USE;
+
+/* The same for handlers: asked where it may take its time, the answer kept over the runs of the request
+ * (request_memo). */
+struct request;
+struct error *autoseal_encrypt_in(struct request *rq, bytes clear, bytes *ret_blob) MUST_USE;
+struct error *autoseal_check_recovery_in(struct request *rq, bytes key) MUST_USE;

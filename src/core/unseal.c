@@ -250,8 +250,8 @@ static struct error *take_config(struct core *c, struct arena *a, const struct s
         return error_new(a, ERR_INTERNAL,
                          "barrier seal type of \"%s\" does not match expected type of \"%s\"", config->type,
                          c->seal ? seal_type(c->seal) : "shamir");
-    c->stored_seal = stored;
     mutex_lock(&c->mutex);
+    c->stored_seal = stored;
     c->seal_config = *config;
     c->migration.pending = migration_is_due(c, config);
     mutex_unlock(&c->mutex);
@@ -662,8 +662,8 @@ struct error *core_initialise(struct core *c, struct arena *a, const struct init
         struct seal *seal = c->config.seal;
 
         *ret_answer = answer;
-        c->stored_seal = seal;
         mutex_lock(&c->mutex);
+        c->stored_seal = seal;
         c->seal_config = (struct seal_config){.shares = shares, .threshold = threshold, .has_blob = true};
         snprintf(c->seal_config.type, sizeof(c->seal_config.type), "%s", seal ? seal_type(seal) : "shamir");
         mutex_unlock(&c->mutex);

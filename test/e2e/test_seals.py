@@ -5,6 +5,8 @@ import stat
 import subprocess
 import time
 
+import pytest
+
 import lab as lab_module
 
 STATIC = 'seal "static" {\n  current_key = "%s"\n  current_key_id = "%s"\n%s}\n'
@@ -149,3 +151,66 @@ def test_a_program_is_asked(lab):
     server.active()
     out = server.cli("status", token=None)
     assert out.returncode == 0 and "Recovery Seal Type" in out.stdout and "Total Recovery Shares    3" in out.stdout, out.stdout
+
+
+def rekey(server, target, body, keys):
+    begun = server.call("PUT", "sys/%s/init" % target, body, token=None)
+    assert begun.status == 200, begun
+    for key in keys:
+        last = server.call("PUT", "sys/%s/update" % target, {"key": key, "nonce": begun.body["nonce"]}, token=None)
+        if last.status != 200:
+            return last
+    return last
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "file"])
+def test_new_recovery_shares(lab, storage):
+    server = lab.server(storage=storage, config="# seals\n" + static())
+    init(server)
+    wrong = [server.keys[0], base64.b64encode(os.urandom(33)).decode()]
+    assert "recovery key does not match" in rekey(server, "rekey-recovery-key", {"secret_shares": 4, "secret_threshold": 3}, wrong).body["errors"][0]
+    server.call("DELETE", "sys/rekey-recovery-key/init", token=None)
+    done = rekey(server, "rekey-recovery-key", {"secret_shares": 4, "secret_threshold": 3}, server.keys[:2])
+    assert done.body["complete"] and len(done.body["keys"]) == 4, done
+    old, server.keys = server.keys, done.body["keys_base64"]
+    status = server.call("GET", "sys/seal-status", token=None).body
+    assert (status["t"], status["n"]) == (3, 4)
+    verified = rekey(server, "rekey-recovery-key", {"secret_shares": 3, "secret_threshold": 2, "require_verification": True}, server.keys[:3])
+    new, nonce = verified.body["keys_base64"], verified.body["verification_nonce"]
+    assert server.call("GET", "sys/seal-status", token=None).body["n"] == 4
+    for key in new[:2]:
+        last = server.call("PUT", "sys/rekey-recovery-key/verify", {"key": key, "nonce": nonce}, token=None)
+    assert last.body["complete"], last
+    server.ok("PUT", "sys/seal")
+    for key in old[:2]:
+        last = server.call("PUT", "sys/unseal", {"key": key}, token=None)
+    assert last.status == 400
+    for key in new[:2]:
+        last = server.call("PUT", "sys/unseal", {"key": key}, token=None)
+    assert last.body["sealed"] is False
+    server.active()
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "file"])
+def test_new_root_key_and_root_token_by_recovery_shares(lab, storage):
+    server = lab.server(storage=storage, config="# seals\n" + static())
+    init(server)
+    server.ok("POST", "sys/mounts/kv", {"type": "kv"})
+    server.ok("POST", "kv/a", {"v": "1"})
+    for body, error in (({"require_verification": True}, "requiring verification not supported when rekeying the barrier key with recovery keys"),):
+        refused = server.call("PUT", "sys/rekey/init", {"secret_shares": 3, "secret_threshold": 2, **body}, token=None)
+        assert refused.status == 400 and refused.body["errors"] == [error], refused
+    done = rekey(server, "rekey", {"secret_shares": 3, "secret_threshold": 2}, server.keys[:2])
+    assert done.body["complete"] and done.body["keys"] == [], done
+    status = server.call("GET", "sys/seal-status", token=None).body
+    assert (status["t"], status["n"]) == (2, 3)
+    begun = server.call("PUT", "sys/generate-root/attempt", {}, token=None).body
+    for key in server.keys[1:]:
+        last = server.call("PUT", "sys/generate-root/update", {"key": key, "nonce": begun["nonce"]}, token=None)
+    encoded = base64.b64decode(last.body["encoded_token"] + "==")
+    token = bytes(a ^ b for a, b in zip(encoded, begun["otp"].encode())).decode()
+    assert server.ok("GET", "auth/token/lookup-self", token=token).data["policies"] == ["root"]
+    server.stop()
+    server.start()
+    server.active()
+    assert server.ok("GET", "kv/a").data == {"v": "1"}

@@ -88,6 +88,24 @@ const struct rekey_target *rekey_in_force(const struct request *rq)
     return seal_config_is_auto(&rq->core->seal_config) ? &rekey_recovery : &rekey_barrier;
 }
 
+static bytes draw(struct request *rq, bytes x, bytes y)
+{
+    uint8_t *key = arena_alloc(rq->arena, REKEY_KEY_BYTES);
+
+    (void)x;
+    (void)y;
+    rng_bytes(rq->rng, key, REKEY_KEY_BYTES);
+    return (bytes){key, REKEY_KEY_BYTES};
+}
+
+struct error *rekey_draw(struct request *rq, str nonce, bytes *ret)
+{
+    if (seal_config_is_auto(&rq->core->seal_config))
+        return request_memo(rq, draw, bytes_from_str(nonce), (bytes){0}, ret);
+    *ret = draw(rq, (bytes){0}, (bytes){0});
+    return NULL;
+}
+
 unsigned rekey_required(struct request *rq)
 {
     mutex_lock(&rq->core->mutex);

@@ -9,8 +9,6 @@
 
 #include <stdlib.h>
 
-enum { NEW_KEY_BYTES = 32 };
-
 static const struct rekey_target *target_of(const struct request *rq)
 {
     return str_starts(rq->rel, STR("rekey-recovery-key/")) ? &rekey_recovery : &rekey_barrier;
@@ -207,7 +205,8 @@ static struct error *give_out(struct request *rq, const struct rekey_target *t, 
                               bytes new_key, struct json *answer)
 {
     struct arena *a = rq->arena;
-    struct new_shares *shares = split(rq, state, new_key);
+    struct new_shares *shares =
+        t == rekey_in_force(rq) ? split(rq, state, new_key) : ARENA_NEW(a, struct new_shares);
     const struct json *pgp_keys = json_get(state, STR("pgp_keys"));
     struct json *hex = json_array(a), *base64 = json_array(a);
 
@@ -289,7 +288,8 @@ struct error *rekey_finish(struct request *rq, const struct rekey_target *t, con
     bytes config;
 
     TRY(new_config(rq, t, state, &config));
-    settle(rq, state);
+    if (t == rekey_in_force(rq)) /* else people hold shares of the other one */
+        settle(rq, state);
     /* before the rest: what ends a change of the root key comes last */
     TRY(view_put(&core, STR("canary-keyring"), bytes_from_str(json_get_str(state, STR("nonce")))));
     TRY(t->store(rq, config, new_key));
@@ -320,11 +320,10 @@ static struct error *complete(struct request *rq, struct response *rs, const str
                               struct json *state)
 {
     struct json *answer = json_object_ordered(rq->arena);
-    uint8_t *key = arena_alloc(rq->arena, NEW_KEY_BYTES); /* wiped with the request */
-    bytes new_key = {key, NEW_KEY_BYTES};
+    bytes new_key;
 
     TRY(check_key(rq, t, state));
-    rng_bytes(rq->rng, key, NEW_KEY_BYTES);
+    TRY(rekey_draw(rq, json_get_str(state, STR("nonce")), &new_key));
     TRY(give_out(rq, t, state, new_key, answer));
     if (!json_get_bool(state, STR("verify"))) {
         TRY(rekey_finish(rq, t, state, new_key));

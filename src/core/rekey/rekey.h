@@ -53,6 +53,10 @@ const struct rekey_target *rekey_in_force(const struct request *rq);
 unsigned rekey_required(struct request *rq);
 /* The body of the answer is `data` alone. */
 struct error *rekey_answer(struct request *rq, struct response *rs, struct json *data) MUST_USE;
+/* A new key, wiped with the request. Under a key service the same one in every run of the request, since the
+ * service is asked about it outside of the lane. */
+enum { REKEY_KEY_BYTES = 32 };
+struct error *rekey_draw(struct request *rq, str nonce, bytes *ret) MUST_USE;
 /* Fingerprints of keys in base64, computed where it may take its time. `before` begins the error. */
 struct error *rekey_fingerprints(struct request *rq, const struct json *keys, struct json **ret) MUST_USE;
 handler_fn rekey_no_such; /* 405 without a text: methods that these routes do not have */

@@ -1,5 +1,6 @@
 /* rekey_barrier: the target "barrier": the unseal key, and with it the root key. */
 #include "core/active_private.h"
+#include "core/autoseal.h"
 #include "core/rekey/rekey.h"
 #include "core/root_change.h"
 
@@ -29,8 +30,36 @@ static struct error *check(struct request *rq, bytes key)
     return e;
 }
 
+/* Under a key service there is nothing to give out: a new root key, and that is all. */
+static struct error *adjust(struct request *rq, struct json *state)
+{
+    if (!seal_config_is_auto(&rq->core->seal_config))
+        return NULL;
+    if (json_get(state, STR("pgp_keys")))
+        return fail(rq, ERR_BAD_REQUEST, "PGP key encryption not supported when using stored keys");
+    if (json_get_bool(state, STR("backup")))
+        return fail(rq, ERR_BAD_REQUEST, "key backup not supported when using stored keys");
+    if (json_get_bool(state, STR("verify")))
+        return fail(rq, ERR_BAD_REQUEST,
+                    "requiring verification not supported when rekeying the barrier key with recovery keys");
+    json_set_int(rq->arena, state, STR("shares"), 1);
+    json_set_int(rq->arena, state, STR("threshold"), 1);
+    return NULL;
+}
+
+static struct error *store_by_service(struct request *rq, bytes config, bytes root_key)
+{
+    bytes blob;
+
+    TRY(autoseal_encrypt_in(rq, stored_keys_text(rq->arena, root_key), &blob));
+    return root_change_write(
+        rq, &(struct root_change){.root_key = root_key, .stored_keys = blob, .config = config});
+}
+
 static struct error *store(struct request *rq, bytes config, bytes key)
 {
+    if (seal_config_is_auto(&rq->core->seal_config)) /* the key drawn is nobody's: it becomes the root key */
+        return store_by_service(rq, config, key);
     uint8_t *root = arena_alloc(rq->arena, BARRIER_KEY_BYTES);
     bytes root_key = {root, BARRIER_KEY_BYTES};
 
@@ -49,6 +78,7 @@ const struct rekey_target rekey_barrier = {
     .backup_path = "unseal-keys-backup",
     .again = "given key has already been provided during this generation operation",
     .supported = supported,
+    .adjust = adjust,
     .check = check,
     .store = store,
 };
