@@ -94,8 +94,10 @@ static str host_of(str address)
 static struct error *dev_listener(struct cli *c, str *ret_block)
 {
     str address = flag_text(&c->flags, "dev-listen-address"), folder = {0}, tls = STR("tls_disable = true");
+    const char *scheme = "http";
 
     if (flag_bool(&c->flags, "dev-tls")) {
+        scheme = "https";
         if (!flag_given(&c->flags, "dev-listen-address"))
             address = STR("[::]:8200");
         TRY(tls_write(c, host_of(address), &folder));
@@ -103,7 +105,8 @@ static struct error *dev_listener(struct cli *c, str *ret_block)
                         tls_path(c, folder, 2));
     }
     *ret_block =
-        arena_fmt(c->arena, "listener \"tcp\" {\n address = \"%.*s\"\n %.*s\n", PSTR(address), PSTR(tls));
+        arena_fmt(c->arena, "api_addr = \"%s://%.*s\"\nlistener \"tcp\" {\n address = \"%.*s\"\n %.*s\n",
+                  scheme, PSTR(address), PSTR(address), PSTR(tls));
     return NULL;
 }
 
@@ -132,6 +135,8 @@ struct error *server_dev_config(struct cli *c, struct config *given, struct conf
     merged->listeners = all;
     merged->n_listeners = given->n_listeners + 1;
     merged->storage = dev->storage;
+    if (merged->api_addr.n == 0)
+        merged->api_addr = dev->api_addr;
     merged->disable_mlock = true;
     if (merged->prometheus_retention_ns == 0)
         merged->prometheus_retention_ns = dev->prometheus_retention_ns;

@@ -56,7 +56,7 @@ static struct error *put_metadata(struct rendering *r, str rest, const struct id
 
 static struct error *put_groups(struct rendering *r, bool names)
 {
-    struct json *j = json_array(r->rq->arena);
+    struct json *j = r->n_groups ? json_array(r->rq->arena) : json_null(r->rq->arena); /* as Vault: no list */
 
     for (size_t i = 0; i < r->n_groups; i++)
         json_append(r->rq->arena, j,
@@ -135,7 +135,8 @@ static struct error *put_value(struct rendering *r, str name)
     if (cut_start(&name, STR("identity.entity.")))
         return put_entity(r, name);
     if (str_starts(name, STR("identity.groups."))) /* single groups are for policies */
-        return fail(r->rq, ERR_BAD_REQUEST, "no groups attached to token");
+        return fail(r->rq, ERR_BAD_REQUEST,
+                    "string contains groups template directives but no groups were provided");
     return cut_start(&name, STR("time.")) ? put_time(r, name) : no_value(r);
 }
 
@@ -175,9 +176,14 @@ struct error *claims_render(struct request *rq, str template, const struct entit
 
 static struct error *parse(struct request *rq, str text, struct json **ret)
 {
+    static const char *const names[] = {
+        [JSON_BOOL] = "bool", [JSON_NUMBER] = "number", [JSON_STRING] = "string", [JSON_ARRAY] = "array"};
+
     TRY(json_parse(rq->arena, text, false, ret));
     if ((*ret)->type != JSON_OBJECT && (*ret)->type != JSON_NULL)
-        return fail(rq, ERR_BAD_REQUEST, "it is not an object");
+        return fail(rq, ERR_BAD_REQUEST,
+                    "json: cannot unmarshal %s into Go value of type map[string]interface {}",
+                    names[(*ret)->type]);
     return NULL;
 }
 

@@ -44,13 +44,18 @@ static bool is_issuer(str s)
 
     if (!str_eq_nocase(scheme, STR("http")) && !str_eq_nocase(scheme, STR("https")))
         return false;
+    size_t colon = str_rindex(host, ':');
+
     for (size_t i = 0; i < host.n; i++) {
         char c = host.p[i];
 
         if (c <= ' ' || c == 0x7f || strchr("/?#@\\%\"<>", c))
             return false;
     }
-    return host.n > 0 && host.p[0] != ':';
+    for (size_t i = colon + 1; i < host.n && !str_ends(host, STR("]")); i++)
+        if (host.p[i] < '0' || host.p[i] > '9')
+            return false;
+    return host.n > 0 && colon > 0;
 }
 
 static struct error *config_write(struct request *rq, struct response *rs)

@@ -140,12 +140,14 @@ static const struct {
      "error parsing template: no value could be found for one of the template directives"},
     {"{{identity.entity.metadatax}}",
      "error parsing template: no value could be found for one of the template directives"},
-    {"{{identity.groups.names.g.id}}", "error parsing template: no groups attached to token"},
+    {"{{identity.groups.names.g.id}}",
+     "error parsing template: string contains groups template directives but no groups were provided"},
     {"{{identity.entity.aliases.x}}", "error parsing template: invalid alias selector"},
     {"{{time.then}}", "error parsing template: invalid time selector \"then\""},
     {"{{time.now.plus}}", "error parsing template: missing time operand"},
     {"{{time.now.times.1h}}", "error parsing template: invalid time operator \"times\""},
-    {"[1]", "error parsing template JSON: it is not an object"},
+    {"[1]", "error parsing template JSON: json: cannot unmarshal array into Go value of type "
+            "map[string]interface {}"},
     {"{\\\"sub\\\": 1}",
      "top level key \"sub\" not allowed. Restricted keys: iat, aud, exp, iss, sub, namespace, "
      "nonce, auth_time, at_hash, c_hash"},
