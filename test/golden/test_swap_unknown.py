@@ -30,10 +30,16 @@ JSON_OBJECTS = {
     r"sys/uiconfig": [],
     r"sys/counters/activity/config": [],
     r"auth/.*/user/(delta1|quartz0)": [],
+    r"auth/.*/role/(push|svc)": [],
+    r"auth/.*/secret_id/SECRET": [],
+    r"sys/quotas/rate-limit/q1": [],
+    r"logical/.*/oidc_tokens/named_keys/default": ["key_ring.*", "signing_key", "next_signing_key"],
 }
 MESSAGES = {
     r"logical/KV2/config": [],
     r"logical/KV2/metadata/BILLING": ["2", "2.2"],  # its versions, and what each is about
+    r"logical/.*/packer/buckets/30": ["2", "2.2", "2.2.2", "2.2.2.1"],  # an item, its Any, the entity, its alias
+    r"logical/.*/packer/group/buckets/(98|152)": ["2", "2.2", "2.2.2", "2.2.2.11"],
 }
 
 
@@ -116,6 +122,8 @@ def tables(store, names):
     names_of = {p[len(pre):]: reader.kv2_path(policy, kv2.split("/")[-1] + "/", p[len(pre):]) for p in store.paths(pre)}
     hashed["BILLING"] = next(p for p, name in names_of.items() if name == "apps/billing/db")
     hashed["KV2"] = kv2.partition("/")[2]
+    hashed["SECRET"] = next(p.partition("/secret_id/")[2] for p in store.paths("auth/")
+                            if "/secret_id/" in p and json.loads(store.clear(p))["secret_id_num_uses"] == 77)
 
     def fill(table):
         out = {}
@@ -167,10 +175,11 @@ def prepare(server):
     server.ok("PUT", "sys/internal/counters/config", {"retention_months": 24})
     uses = server.ok("POST", "auth/token/create", {"policies": ["default"], "num_uses": 100}).body["auth"]["client_token"]
     renewed = server.ok("POST", "auth/token/create", {"policies": ["default"], "ttl": "5h"}).body["auth"]["client_token"]
-    return uses, renewed
+    secret = server.ok("POST", "auth/approle/role/svc/secret-id", {"num_uses": 77}).data["secret_id"]
+    return uses, renewed, secret
 
 
-def rewrite(server, uses, renewed):
+def rewrite(server, uses, renewed, secret):
     """Every object once, to what it is already where that can be."""
     def same(path, *names, **more):
         data = server.ok("GET", path).data
@@ -202,13 +211,22 @@ def rewrite(server, uses, renewed):
     server.ok("PUT", "sys/config/auditing/request-headers/x-trace", {"hmac": True})
     server.ok("PUT", "sys/config/ui/headers/X-Shown", {"values": ["b"]})
     server.ok("PUT", "sys/internal/counters/config", {"retention_months": 25})
+    for name in ("svc", "push"):
+        same("auth/approle/role/" + name, "token_ttl")
+    role = server.ok("GET", "auth/approle/role/svc/role-id").data["role_id"]
+    server.ok("POST", "auth/approle/login", {"role_id": role, "secret_id": secret}, token=None)
+    same("sys/quotas/rate-limit/q1", "rate", "path")
+    same("identity/oidc/key/default", "rotation_period")
+    for kind in ("entity", "group"):
+        for n in server.ok("LIST", "identity/%s/id" % kind).data["keys"]:
+            same("identity/%s/id/%s" % (kind, n), "metadata")
     server.ok("GET", "auth/token/lookup-self", token=uses)
     server.ok("POST", "auth/token/renew", {"token": renewed, "increment": "6h"})
 
 
 def test_unknown_fields_outlive_rewrites(lab):
     server = open_store(lab, STORE).unseal()
-    uses, renewed = prepare(server)
+    uses, renewed, secret = prepare(server)
     server.stop()
     store = Store(server)
     objects, messages = tables(store, {"USES": inner_id(uses), "RENEWED": inner_id(renewed)})
@@ -217,7 +235,7 @@ def test_unknown_fields_outlive_rewrites(lab):
     assert not list(faults(Store(server), objects, messages))
     server.start()
     server.unseal()
-    rewrite(server, uses, renewed)
+    rewrite(server, uses, renewed, secret)
     server.stop()
     store = Store(server)
     assert [p for p in before if store.physical(p) == before[p]] == [], "not written"
