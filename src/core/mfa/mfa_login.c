@@ -63,12 +63,18 @@ static str problems_text(const struct problems *p)
     return arena_fmt(p->arena, "%zu error%s occurred:\n%.*s\n", p->n, p->n == 1 ? "" : "s", PSTR(p->text));
 }
 
+/* A number stands for its digits. */
+static bool is_text(const struct json *j)
+{
+    return j->type == JSON_STRING || j->type == JSON_NUMBER;
+}
+
 static str passcode_of(const struct json *creds, str *ret_problem)
 {
     str code = {0};
 
     for (uint32_t i = 0; creds && creds->type == JSON_ARRAY && i < creds->n; i++) {
-        str s = creds->items[i]->type == JSON_STRING ? creds->items[i]->text : (str){0};
+        str s = is_text(creds->items[i]) ? creds->items[i]->text : (str){0};
 
         if (s.n == 0)
             continue;
@@ -139,6 +145,8 @@ static struct error *satisfy(struct request *rq, const struct mfa_set *s, const 
             continue;
         }
         tried = true;
+        if (own->type == JSON_NULL)
+            continue;
         TRY(try_method(rq, m, e, own, &problem));
         if (problem.n == 0)
             return NULL;
@@ -368,7 +376,7 @@ static bool is_payload(const struct json *payload)
         if (list->type != JSON_ARRAY && list->type != JSON_NULL)
             return false;
         for (uint32_t k = 0; list->type == JSON_ARRAY && k < list->n; k++)
-            if (list->items[k]->type != JSON_STRING)
+            if (!is_text(list->items[k]))
                 return false;
     }
     return true;
@@ -423,7 +431,7 @@ static struct error *validate_write(struct request *rq, struct response *rs)
 
 static const struct field validate_fields[] = {
     {"mfa_request_id", FT_STRING, .help = "As the answer to the login has it."},
-    {"mfa_payload", FT_ANY, FIELD_SENSITIVE,
+    {"mfa_payload", FT_MAP, FIELD_SENSITIVE,
      .help = "For each method, by its id or name, a list with the passcode."},
     {0},
 };
