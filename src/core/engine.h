@@ -89,6 +89,8 @@ enum {
     ROUTE_LOGIN = 8192,    /* with ROUTE_UNAUTH: sets rs->login */
     /* about a wrapping token: rq->wrapping_token is found before all else, even the caller's own token */
     ROUTE_WRAPPING = 16384,
+    /* its audit lines have no data, neither sent nor answered, so that no device that logs raw has shares */
+    ROUTE_AUDIT_BARE = 32768,
 };
 
 struct route_op {

@@ -73,7 +73,7 @@ def unsealed(server, shares):
     return server.active()
 
 
-def test_life(lab, ring, files):
+def test_life(lab, ring, files, tmp_path):
     binary, text, armored, signs = files
     server = lab.server(storage="file")
     refused = server.cli("operator", "init", "-n=2", "-t=2", "-pgp-keys=%s,%s" % (binary, signs))
@@ -87,6 +87,8 @@ def test_life(lab, ring, files):
     server.root = ring.open(made["root_token"])
     unsealed(server, shares[:2])
     ok(server, "token", "lookup")
+    audit = tmp_path / "audit.log"
+    ok(server, "audit", "enable", "file", "file_path=%s" % audit, "log_raw=true")
 
     # rekey, kept by the server, with the new shares given back
     started = json.loads(ok(server, "operator", "rekey", "-init", "-n=2", "-t=2", "-verify", "-backup", "-format=json",
@@ -119,3 +121,5 @@ def test_life(lab, ring, files):
     assert read.returncode == 0, read.stdout + read.stderr
     text = server.log.read_text(errors="replace")
     assert not any(secret in text for secret in shares + new + [server.root])
+    raw = audit.read_text()  # a device that shows all other values in the clear
+    assert "sys/generate-root/update" in raw and not any(share in raw for share in shares + new)

@@ -292,7 +292,8 @@ static void put_request(struct audit_line *l, const struct audit_event *e, const
     audit_put_key(l, STR("namespace"));
     buf_put_str(&l->out, STR("{\"id\":\"root\"}"));
     audit_omit_str(l, STR("path"), rq->path);
-    audit_put_data(l, rq->data, &how);
+    if (!(route_flags(rq) & ROUTE_AUDIT_BARE))
+        audit_put_data(l, rq->data, &how);
     audit_omit_str(l, STR("remote_address"), rq->peer.remote_address);
     audit_omit_int(l, STR("remote_port"), rq->peer.remote_port);
     audit_omit_int(l, STR("wrap_ttl"), rq->wrap_ttl_ns / NS_PER_S);
@@ -352,7 +353,7 @@ static void put_response_data(struct audit_line *l, const struct audit_event *e)
         put_error_data(l, e->error_text);
     else if (e->rs->raw_content_type.n)
         put_raw_body(l, e->rs);
-    else
+    else if (!(route_flags(e->rq) & ROUTE_AUDIT_BARE))
         audit_put_data(l, e->rs->data, &how);
 }
 
