@@ -1,6 +1,7 @@
 #include "core/autoseal.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "core/active_private.h"
 #include "seal/blob.h"
 
@@ -16,7 +17,7 @@ static const char stored_keys_path[] = "core/hsm/barrier-unseal-keys",
 struct autoseal {
     struct core *core;
     struct pool *pool;
-    struct loop_timer retry, health;
+    struct loop_timer retry, health, keep;
     bool trying;         /* a try is under way or its timer is set */
     uint64_t generation; /* of tries: an answer to an older one is not used */
     bool unhealthy;
@@ -37,6 +38,7 @@ struct question {
     struct error *error;
     struct secret *clear;
     bytes blobs[REWRAPPED_COUNT], rewrapped[REWRAPPED_COUNT];
+    int64_t next_ns;   /* of keep */
     bool drops_change; /* core/coffer-root-change was left behind, and this node has the new root key */
 };
 
@@ -77,7 +79,7 @@ static struct question *question_new(struct autoseal *s, void (*ask)(struct ques
 
 static void question_send(struct question *q)
 {
-    if (pool_submit(q->owner->pool, &q->job))
+    if (q->owner->pool && pool_submit(q->owner->pool, &q->job))
         return;
     q->error = error_new(q->arena, ERR_BUSY, "too much waits for the key service");
     loop_post(q->owner->core->control, &q->post);
@@ -334,6 +336,29 @@ static void retry(struct loop *l, struct loop_timer *t)
     }
 }
 
+static void keep_ask(struct question *q)
+{
+    q->next_ns = seal_keep(q->seal, q->arena);
+}
+
+static void keep_answered(struct question *q)
+{
+    if (q->next_ns > 0)
+        loop_timer_set(q->owner->core->control, &q->owner->keep, q->next_ns);
+    question_free(q);
+}
+
+static void keep_tick(struct loop *l, struct loop_timer *t)
+{
+    (void)l;
+    question_send(question_new(CONTAINER_OF(t, struct autoseal, keep), keep_ask, keep_answered));
+}
+
+void autoseal_keep(struct autoseal *s)
+{
+    loop_timer_set(s->core->control, &s->keep, 0);
+}
+
 void autoseal_begin(struct autoseal *s)
 {
     s->trying = true;
@@ -459,6 +484,7 @@ static void health_answered(struct question *q)
             s->healthy_ns = now_ns;
         }
         s->unhealthy = q->error != NULL;
+        metric_gauge(STR("seal.unreachable.time"), NULL, 0, (double)((now_ns - s->healthy_ns) / NS_PER_MS));
         loop_timer_set(s->core->control, &s->health, s->unhealthy ? h.unhealthy_interval_ns : h.interval_ns);
     }
     question_free(q);
@@ -522,7 +548,7 @@ struct autoseal *autoseal_new(struct core *c)
 
     if (!s)
         die("out of memory");
-    *s = (struct autoseal){.core = c, .retry.fn = retry, .health.fn = health_tick};
+    *s = (struct autoseal){.core = c, .retry.fn = retry, .health.fn = health_tick, .keep.fn = keep_tick};
     s->pool = pool_new("seal", 1, QUEUE_MAX);
     return s;
 }

@@ -17,6 +17,8 @@ struct autoseal *autoseal_new(struct core *c); /* before the control thread runs
 void autoseal_end(struct autoseal *s); /* any thread */
 void autoseal_free(struct autoseal *s);
 
+/* From now on what the seal itself needs is kept alive. */
+void autoseal_keep(struct autoseal *s);
 /* Tries to unseal, every 5 s until it worked, somebody else did, or the node is sealed on purpose. */
 void autoseal_begin(struct autoseal *s);
 /* Once, now. Waits. Its error is logged and returned. */

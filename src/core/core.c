@@ -647,6 +647,7 @@ static void begin_posted(struct loop *l, struct post *post)
     struct control_post *p = CONTAINER_OF(post, struct control_post, post);
 
     (void)l;
+    autoseal_keep(p->core->autoseal);
     if (p->core->migration.mode)
         probe(p->core);
     else

@@ -5,7 +5,7 @@
 
 enum { HEALTH_INTERVAL_S = 600, HEALTH_UNHEALTHY_INTERVAL_S = 60 };
 
-static const struct seal_ops *const kinds[] = {&seal_awskms, &seal_exec, &seal_static};
+static const struct seal_ops *const kinds[] = {&seal_awskms, &seal_exec, &seal_static, &seal_transit};
 
 static struct error *health_read(struct arena *a, const struct config_block *c, struct seal_health *ret)
 {
@@ -155,6 +155,11 @@ struct error *seal_test(struct seal *s, struct arena *a)
     secret_free(clear);
     return same ? NULL
                 : error_new(a, ERR_INTERNAL, "seal health test value failed to decrypt to expected value");
+}
+
+int64_t seal_keep(struct seal *s, struct arena *a)
+{
+    return s->ops->keep ? s->ops->keep(s, a) : 0;
 }
 
 /* ---- envelope ---- */

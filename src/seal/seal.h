@@ -48,5 +48,7 @@ struct seal_health seal_health(const struct seal *s);
 /* clear: 1 .. SEAL_CLEAR_BYTES_MAX; ret_blob: BlobInfo's text. */
 struct error *seal_encrypt(struct seal *s, struct arena *a, bytes clear, bytes *ret_blob) MUST_USE;
 struct error *seal_decrypt(struct seal *s, struct arena *a, bytes blob, struct secret **ret_clear) MUST_USE;
+/* Keeps alive what the seal needs (a token); nanoseconds until it is to be called again, 0: never. */
+int64_t seal_keep(struct seal *s, struct arena *a);
 /* Encrypts and decrypts something: does the service do its work? */
 struct error *seal_test(struct seal *s, struct arena *a) MUST_USE;

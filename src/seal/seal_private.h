@@ -13,6 +13,8 @@ struct seal_ops {
     void (*close)(struct seal *s); /* NULL: nothing to do but freeing the arena */
     /* NULL: nothing to ask. Else asked before the first use, until it has worked once. */
     struct error *(*check)(struct seal *s, struct arena *a);
+    /* NULL: nothing. Else keeps what the seal needs alive; when to be called again, 0: never. */
+    int64_t (*keep)(struct seal *s, struct arena *a);
     struct error *(*encrypt)(struct seal *s, struct arena *a, bytes clear, struct seal_blob *ret);
     struct error *(*decrypt)(struct seal *s, struct arena *a, const struct seal_blob *b,
                              struct secret **ret_clear);
@@ -29,7 +31,7 @@ struct seal {
     struct seal_health health;
 };
 
-extern const struct seal_ops seal_awskms, seal_exec, seal_static;
+extern const struct seal_ops seal_awskms, seal_exec, seal_static, seal_transit;
 
 /* NULL for NULL; else "STEP: text". */
 struct error *seal_step(struct arena *a, const struct error *e, const char *step) MUST_USE;
