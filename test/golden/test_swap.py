@@ -1,7 +1,6 @@
 """swap: stores that the real servers wrote are opened, read and written; what we wrote is read by an independent reader."""
 import hashlib
 import hmac
-import hashlib
 import json
 import os
 import re
@@ -173,3 +172,48 @@ def test_wrong_and_damaged_shares_are_refused(lab):
     server.ok("PUT", "sys/unseal", {"reset": True}, token=None)
     server.unseal()
     assert lab_module.SANITIZER.search(server.tail()) is None
+
+
+def test_identity_tokens_of_the_other_store(lab):
+    """A key pair that Vault made signs, and what it signs is verified by what is published."""
+    jwt = pytest.importorskip("jwt")
+    server = open_store(lab, "vault-1.14.7-engines").unseal()
+    server.ok("PUT", "sys/policies/acl/oidc", {"policy": 'path "identity/oidc/token/*" { capabilities = ["read"] }'})
+    server.ok("POST", "sys/auth/swap", {"type": "userpass"})
+    server.ok("POST", "auth/swap/users/ann", {"password": "x", "token_policies": "oidc"})
+    auth = server.ok("POST", "auth/swap/login/ann", {"password": "x"}, token=None).body["auth"]
+    made = server.ok("GET", "identity/oidc/token/r1", token=auth["client_token"]).data
+    keys = jwt.PyJWKSet.from_dict(server.ok("GET", "identity/oidc/.well-known/keys", token=None).body)
+    key = next(k for k in keys.keys if k.key_id == jwt.get_unverified_header(made["token"])["kid"])
+    claims = jwt.decode(made["token"], key, algorithms=["RS256"], audience=made["client_id"], issuer="http://x/v1/identity/oidc")
+    assert claims["sub"] == auth["entity_id"] and claims["x"].startswith("entity_")
+    server.ok("POST", "identity/oidc/key/k1/rotate", {})
+    assert server.ok("POST", "identity/oidc/introspect", {"token": made["token"]}).body == {"active": True}
+    verified(server)
+
+
+def test_identity_tokens_and_second_factors_as_the_peer_stores_them(lab):
+    server = lab.server(storage="file").ready()
+    server.ok("POST", "identity/oidc/key/k", {"algorithm": "ES256"})
+    server.ok("POST", "identity/oidc/role/r", {"key": "k", "template": "{}"})
+    server.ok("POST", "identity/oidc/config", {"issuer": "https://x"})
+    method = server.ok("POST", "identity/mfa/method/totp", {"issuer": "v"}).data["method_id"]
+    entity = server.ok("POST", "identity/entity", {"name": "e"}).data["id"]
+    server.ok("POST", "identity/mfa/method/totp/admin-generate", {"method_id": method, "entity_id": entity})
+    view = re.search(r"^mounts +identity/.* (logical/[0-9a-f-]+/)", verified(server, "mounts"), re.M)[1]
+
+    def entry(path):
+        return json.loads(verified(server, "get", path).split("\n", 1)[1])
+
+    theirs = {"signing_algorithm", "verification_ttl", "rotation_period", "key_ring", "signing_key", "next_signing_key", "next_rotation",
+              "allowed_client_ids"}
+    key = entry(view + "oidc_tokens/named_keys/k")
+    assert set(key) == theirs and set(key["signing_key"]) == {"use", "kty", "kid", "crv", "alg", "x", "y", "d"}, key
+    assert [k["key_id"] for k in key["key_ring"]] == [key["signing_key"]["kid"], key["next_signing_key"]["kid"]]
+    assert {k["expire_at"] for k in key["key_ring"]} == {"0001-01-01T00:00:00Z"}
+    for kid in (k["key_id"] for k in key["key_ring"]):
+        assert set(entry(view + "oidc_tokens/public_keys/" + kid)) == {"use", "kty", "kid", "crv", "alg", "x", "y"}
+    assert set(entry(view + "oidc_tokens/roles/r")) == {"token_ttl", "key", "template", "client_id"}
+    totp = {"1": "v", "2": 30, "4": 6, "5": 1, "6": 20, "7": 200, "8": 5}
+    assert entry("sys/login-mfa/method/" + method) == {"1": "totp", "3": method, "6": totp, "10": "root"}
+    assert len(entry("sys/mfa/totpkeys/%s/%s" % (method, entity))["key"]) == 32
