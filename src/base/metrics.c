@@ -8,7 +8,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { BUCKET_UNIT_BITS = 8, SUB_BITS = 2, HASH_SLOTS = 4096, RING_EVENTS = 1024, CACHE_LINE = 64 };
+enum {
+    BUCKET_UNIT_BITS = 8,
+    SUB_BITS = 2,
+    HASH_SLOTS = 4096,
+    RING_EVENTS = 1024,
+    CACHE_LINE = 64,
+    PAGE_CELLS = 32
+};
 
 /* ---- cells: each has one writer ---- */
 
@@ -27,9 +34,13 @@ struct ring { /* written by its thread, read by the one that takes events */
     struct metric_event events[RING_EVENTS];
 };
 
+struct cell_page {
+    _Atomic(struct cell *) cells[PAGE_CELLS];
+};
+
 struct cell_table { /* of a thread, later of the next one with its number */
     _Atomic(struct ring *) ring;
-    _Atomic(struct cell *) cells[METRICS_MAX];
+    _Atomic(struct cell_page *) pages[METRICS_MAX / PAGE_CELLS];
 };
 
 struct totals {
@@ -137,11 +148,17 @@ static struct cell_table *my_table(void)
 
 static struct cell *my_cell(struct cell_table *t, uint16_t id, size_t buckets)
 {
-    struct cell *c = atomic_load_explicit(&t->cells[id], memory_order_relaxed);
+    struct cell_page *page = atomic_load_explicit(&t->pages[id / PAGE_CELLS], memory_order_relaxed);
+
+    if (!page) {
+        page = zeroed(sizeof(*page));
+        atomic_store_explicit(&t->pages[id / PAGE_CELLS], page, memory_order_release);
+    }
+    struct cell *c = atomic_load_explicit(&page->cells[id % PAGE_CELLS], memory_order_relaxed);
 
     if (!c) {
         c = zeroed(sizeof(*c) + buckets * sizeof(c->buckets[0]));
-        atomic_store_explicit(&t->cells[id], c, memory_order_release);
+        atomic_store_explicit(&page->cells[id % PAGE_CELLS], c, memory_order_release);
     }
     return c;
 }
@@ -371,7 +388,10 @@ static bool totals_of(uint16_t id, bool sample, struct totals *t)
     *t = (struct totals){0};
     for (unsigned i = 0; i < THREADS_MAX; i++) {
         struct cell_table *table = atomic_load_explicit(&registry.tables[i], memory_order_acquire);
-        struct cell *c = table ? atomic_load_explicit(&table->cells[id], memory_order_acquire) : NULL;
+        struct cell_page *page =
+            table ? atomic_load_explicit(&table->pages[id / PAGE_CELLS], memory_order_acquire) : NULL;
+        struct cell *c =
+            page ? atomic_load_explicit(&page->cells[id % PAGE_CELLS], memory_order_acquire) : NULL;
 
         if (!c)
             continue;

@@ -8,18 +8,23 @@
 struct pool {
     struct mutex lock;
     struct cond work, idle;
-    struct job *first, **last;     /* lock: lock */
-    unsigned queued, busy;         /* lock: lock */
-    bool closed;                   /* lock: lock */
-    unsigned queue_max, threads_n; /* constant */
+    struct job *first, **last;      /* lock: lock */
+    unsigned queued, busy, waiting; /* lock: lock */
+    unsigned started;               /* lock: lock; threads */
+    bool closed;                    /* lock: lock */
+    const char *name;
+    unsigned queue_max, threads_max; /* constant */
     struct thread threads[];
 };
 
 /* The next job, or NULL when the pool is closed and empty. The caller was busy before or has just started. */
 static struct job *job_next_locked(struct pool *p) REQUIRES(p->lock)
 {
-    while (!p->first && !p->closed)
+    while (!p->first && !p->closed) {
+        p->waiting++;
         cond_wait(&p->work, &p->lock);
+        p->waiting--;
+    }
     struct job *j = p->first;
     if (!j)
         return NULL;
@@ -55,14 +60,15 @@ struct pool *pool_new(const char *name, unsigned threads, unsigned queue_max)
     cond_init(&p->idle);
     p->last = &p->first;
     p->queue_max = queue_max;
-    p->threads_n = threads;
-    for (unsigned i = 0; i < threads; i++)
-        thread_start(&p->threads[i], name, pool_thread, p);
+    p->threads_max = threads;
+    p->name = name;
     return p;
 }
 
+/* Threads are started when there is work for them: an idle one costs 72 KiB. */
 bool pool_submit(struct pool *p, struct job *j)
 {
+    struct thread *new = NULL;
     mutex_lock(&p->lock);
     bool ok = p->queued < p->queue_max && !p->closed;
     if (ok) {
@@ -71,8 +77,12 @@ bool pool_submit(struct pool *p, struct job *j)
         p->last = &j->next;
         p->queued++;
         cond_signal(&p->work);
+        if (p->queued > p->waiting && p->started < p->threads_max)
+            new = &p->threads[p->started++];
     }
     mutex_unlock(&p->lock);
+    if (new)
+        thread_start(new, p->name, pool_thread, p);
     return ok;
 }
 
@@ -92,7 +102,7 @@ void pool_free(struct pool *p)
     p->closed = true;
     cond_broadcast(&p->work);
     mutex_unlock(&p->lock);
-    for (unsigned i = 0; i < p->threads_n; i++)
+    for (unsigned i = 0; i < p->started; i++)
         thread_join(&p->threads[i]);
     cond_done(&p->work);
     cond_done(&p->idle);

@@ -11,6 +11,7 @@ struct job {
     void (*fn)(struct job *j);
 };
 
+/* Up to so many threads, started as work comes; `name` lives as long as the pool. */
 struct pool *pool_new(const char *name, unsigned threads, unsigned queue_max);
 bool pool_submit(struct pool *p, struct job *j) MUST_USE; /* false: the queue is full, nothing happened */
 void pool_drain(struct pool *p); /* waits until queue is empty and all threads idle */
