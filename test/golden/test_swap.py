@@ -74,6 +74,14 @@ def test_counted_secret_ids_of_the_other_store(lab):
     assert {"approle with counted secret id", "approle login uses one", "approle one less"} <= good, text
 
 
+def test_identities_of_the_other_store(lab):
+    server = open_store(lab, "vault-1.14.7-engines")
+    _, text = tool("check", "-v", "--unseal", os.path.join(STORES, "vault-1.14.7-engines.json"), server.addr)
+    good = {line[5:] for line in text.splitlines() if line.startswith("ok ")}
+    wanted = {r["title"] for r in manifest("vault-1.14.7-engines")["reads"] if r["path"].startswith("identity/")}
+    assert len(wanted) > 3 and wanted - good == set(), text
+
+
 @pytest.mark.parametrize("name", ["minimal", "vault-1.14.7-file"])
 def test_what_we_write_is_read_by_others(lab, name):
     server = open_store(lab, name).unseal()
