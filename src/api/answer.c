@@ -1,7 +1,9 @@
 #include "api/front_private.h"
 #include "base/log.h"
 #include "core/envelope.h"
+#include "core/stream.h"
 
+#include <stdatomic.h>
 #include <strings.h>
 
 enum { ANSWER_BYTES_MAX = 96 * 1024 * 1024, ANSWER_HEADERS_MAX = 64 };
@@ -46,7 +48,9 @@ static void header_custom(struct header_list *h, const struct config_listener *l
     }
 }
 
-static void send(struct front_call *fc, struct header_list *h, int status, str type, bytes body)
+/* With a source: an answer without an end. */
+static void send_from(struct front_call *fc, struct header_list *h, int status, str type, bytes body,
+                      const struct exchange_source *source)
 {
     struct exchange *x = fc->exchange;
     str ns = exchange_header(x, STR("X-Vault-Namespace"));
@@ -66,7 +70,15 @@ static void send(struct front_call *fc, struct header_list *h, int status, str t
     }
     struct reply r = {.status = status, .headers = h->v, .n_headers = h->n, .body = head ? (bytes){0} : body};
 
-    exchange_reply(x, &r);
+    if (source)
+        exchange_stream(x, &r, source);
+    else
+        exchange_reply(x, &r);
+}
+
+static void send(struct front_call *fc, struct header_list *h, int status, str type, bytes body)
+{
+    send_from(fc, h, status, type, body, NULL);
 }
 
 /* What the rate limit that counted the request allows. */
@@ -206,6 +218,24 @@ static bytes make_body(struct arena *a, const struct request *rq, const struct r
     return buf_bytes(&b);
 }
 
+static void log_completed(struct arena *a, const struct front_call *fc, int status)
+{
+    int level = atomic_load_explicit(&fc->front->requests_level, memory_order_relaxed);
+    const struct request *rq = &fc->call.rq;
+    const struct exchange *x = fc->exchange;
+    int64_t now_ns = clock_wall_ns(clock_real());
+
+    if (level < 0 || fc->started_ns == 0)
+        return;
+    LOG_((enum log_level)level, "core", "completed_request",
+         F_STR("start_time", time_format(a, fc->started_ns / NS_PER_S * NS_PER_S)),
+         F_STR("duration", arena_fmt(a, "%lldms", (long long)((now_ns - fc->started_ns) / NS_PER_MS))),
+         F_STR("client_id", rq->client_id),
+         F_STR("client_address", arena_fmt(a, "%.*s:%d", PSTR(x->remote_address), x->remote_port)),
+         F_INT("status_code", status), F_STR("request_path", arena_fmt(a, "/v1/%.*s", PSTR(rq->path))),
+         F_STR("request_method", x->method));
+}
+
 /* The bytes are made in the loop's scratch arena, then the hold on struct active ends, then they are sent. */
 void answer_call(struct front_call *fc)
 {
@@ -242,7 +272,43 @@ void answer_call(struct front_call *fc)
     }
     if (call->quota)
         header_quota(&h, a, call->quota);
+    log_completed(a, fc, status);
     core_call_end(call);
     send(fc, &h, status, type, body);
+    arena_reset(a);
+}
+
+/* ---- answers without an end ---- */
+
+static void stream_ready(void *arg)
+{
+    exchange_ready(arg);
+}
+
+static size_t stream_next(void *arg, uint8_t *out, size_t max, bool *ret_end)
+{
+    return core_stream_next(arg, out, max, ret_end);
+}
+
+static void stream_closed(void *arg)
+{
+    core_stream_close(arg);
+}
+
+void answer_stream(struct front_call *fc)
+{
+    str type = str_from_cstr(fc->call.rs.stream->content_type);
+    struct arena *a = scratch_of(fc->front, fc->exchange->loop);
+    struct exchange_source source = {.next = stream_next, .closed = stream_closed};
+    struct header_list h = {.n = 0};
+
+    source.arg = core_stream_open(&fc->call, stream_ready, fc->exchange);
+    if (!source.arg) {
+        fc->call.error = fail(&fc->call.rq, ERR_BUSY, "too many streams are open");
+        answer_call(fc);
+        return;
+    }
+    core_call_end(&fc->call);
+    send_from(fc, &h, 200, type, (bytes){0}, &source);
     arena_reset(a);
 }

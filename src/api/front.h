@@ -18,5 +18,7 @@ struct front_config {
 };
 struct front *front_new(const struct front_config *c);
 void front_free(struct front *f);
+/* Completed requests are logged at this level ("" and "off": not). Any thread. */
+void front_log_requests(struct front *f, str level);
 /* The http_server's handler; arg is the front. */
 void front_handle(struct exchange *x, void *front);

@@ -11,7 +11,8 @@ struct front {
     struct core *core;
     const struct config *config;
     char host_name_text[256];
-    str host_name; /* told in a header; empty: not */
+    str host_name;               /* told in a header; empty: not */
+    _Atomic(int) requests_level; /* of enum log_level; -1: completed requests are not logged */
     size_t n_loops;
     struct front_loop loops[];
 };
@@ -20,6 +21,7 @@ struct front_call { /* in the exchange's arena */
     struct core_call call;
     struct exchange *exchange;
     struct front *front;
+    int64_t started_ns;  /* wall; only where requests are logged */
     str allowed_origin;  /* of a page in a browser; empty: not asked, or not looked at */
     str allowed_headers; /* that it may send */
 };
@@ -44,3 +46,4 @@ bool front_cors(struct front_call *fc);
 void answer_parsed(struct front_call *fc, const struct parsed *p);
 void answer_preflight(struct front_call *fc, bool method_ok, str methods);
 void answer_call(struct front_call *fc);
+void answer_stream(struct front_call *fc);

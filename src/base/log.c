@@ -14,8 +14,35 @@
 
 enum { LINE_BYTES_MAX = 64 * 1024, HELD_BYTES_MAX = 1024 * 1024 };
 
-/* Settings are relaxed atomics: a line may still use the old ones. */
-static _Atomic(int) log_level = LOG_INFO, log_form = LOG_STANDARD, log_fd = STDERR_FILENO;
+/* Settings are relaxed atomics: a line may still use the old ones. log_floor: the least level that anybody
+ * wants. */
+static _Atomic(int) log_level = LOG_INFO, log_form = LOG_STANDARD, log_fd = STDERR_FILENO,
+                    log_floor = LOG_INFO;
+
+const char *const log_modules[] = {"audit",  "core",      "expiration", "http",   "identity",
+                                   "policy", "rollback",  "seal",       "server", "storage.sqlite",
+                                   "system", "telemetry", "token",      NULL};
+enum { MODULES = COUNT_OF(log_modules) - 1, FOLLOWS = -1 };
+static _Atomic(int) module_levels[MODULES] = {[0 ... MODULES - 1] = FOLLOWS};
+
+struct log_subscriber {
+    struct log_subscriber *next;
+    enum log_level level;
+    enum log_format format;
+    void (*wake)(void *arg);
+    void *arg;
+    size_t n;      /* lock: outlets.lock, as all below */
+    uint64_t lost; /* lines */
+    uint8_t lines[LOG_SUBSCRIBER_BYTES];
+};
+
+static struct {
+    struct mutex lock;
+    struct log_subscriber *subscribers; /* lock: lock */
+    void (*sink)(void *arg, str line);  /* lock: lock */
+    void *sink_arg;                     /* lock: lock */
+    _Atomic(bool) any;                  /* a subscriber or a sink */
+} outlets = {.lock = {PTHREAD_MUTEX_INITIALIZER}};
 
 static struct {
     struct mutex lock;
@@ -24,9 +51,97 @@ static struct {
     struct buf lines;    /* lock: lock */
 } held = {.lock = {PTHREAD_MUTEX_INITIALIZER}};
 
+static void find_floor_locked(void)
+{
+    int floor = atomic_load_explicit(&log_level, memory_order_relaxed);
+
+    for (size_t i = 0; i < MODULES; i++) {
+        int own = atomic_load_explicit(&module_levels[i], memory_order_relaxed);
+
+        floor = own == FOLLOWS ? floor : MIN(floor, own);
+    }
+    for (const struct log_subscriber *s = outlets.subscribers; s; s = s->next)
+        floor = MIN(floor, (int)s->level);
+    atomic_store_explicit(&log_floor, floor, memory_order_relaxed);
+}
+
+static void set_level(_Atomic(int) *which, int level)
+{
+    mutex_lock(&outlets.lock);
+    atomic_store_explicit(which, level, memory_order_relaxed);
+    find_floor_locked();
+    mutex_unlock(&outlets.lock);
+}
+
 void log_set_level(enum log_level level)
 {
-    atomic_store_explicit(&log_level, (int)level, memory_order_relaxed);
+    set_level(&log_level, (int)level);
+}
+
+enum log_level log_level_now(void)
+{
+    return (enum log_level)atomic_load_explicit(&log_level, memory_order_relaxed);
+}
+
+enum log_format log_format_now(void)
+{
+    return (enum log_format)atomic_load_explicit(&log_form, memory_order_relaxed);
+}
+
+/* NULL: no such module. */
+static _Atomic(int) *module_find(str name)
+{
+    for (size_t i = 0; i < MODULES; i++)
+        if (str_eq(name, str_from_cstr(log_modules[i])))
+            return &module_levels[i];
+    return NULL;
+}
+
+bool log_set_module_level(str module, enum log_level level)
+{
+    _Atomic(int) *which = module_find(module);
+
+    if (which)
+        set_level(which, (int)level);
+    return which != NULL;
+}
+
+bool log_reset_module_level(str module)
+{
+    _Atomic(int) *which = module_find(module);
+
+    if (which)
+        set_level(which, FOLLOWS);
+    return which != NULL;
+}
+
+void log_reset_module_levels(void)
+{
+    for (size_t i = 0; i < MODULES; i++)
+        set_level(&module_levels[i], FOLLOWS);
+}
+
+static enum log_level level_of(str module)
+{
+    const _Atomic(int) *which = module_find(module);
+    int own = which ? atomic_load_explicit(which, memory_order_relaxed) : FOLLOWS;
+
+    return own == FOLLOWS ? log_level_now() : (enum log_level)own;
+}
+
+bool log_module_level(str module, enum log_level *ret)
+{
+    if (!module_find(module))
+        return false;
+    *ret = level_of(module);
+    return true;
+}
+
+const char *log_level_name(enum log_level level)
+{
+    static const char names[][8] = {"trace", "debug", "info", "warn", "error"};
+
+    return names[level];
 }
 
 void log_set_format(enum log_format format)
@@ -41,7 +156,7 @@ void log_set_fd(int fd)
 
 bool log_is_on(enum log_level level)
 {
-    return (int)level >= atomic_load_explicit(&log_level, memory_order_relaxed);
+    return (int)level >= atomic_load_explicit(&log_floor, memory_order_relaxed);
 }
 
 /* One write per line. A log that can't be written to is nothing that the server could report anywhere. */
@@ -163,12 +278,11 @@ static void put_standard(struct buf *out, enum log_level level, const char *modu
 static void put_json(struct buf *out, enum log_level level, const char *module, const char *text,
                      const struct log_field *fields, size_t n)
 {
-    static const char levels[][8] = {"trace", "debug", "info", "warn", "error"};
     struct arena *a = out->arena;
     char now[TIME_TEXT_MAX];
     size_t now_n = time_format_fixed(now, clock_wall_ns(clock_real()), 6);
     struct json *o = json_object(a);
-    json_set_str(a, o, STR("@level"), str_from_cstr(levels[level]));
+    json_set_str(a, o, STR("@level"), str_from_cstr(log_level_name(level)));
     json_set_str(a, o, STR("@message"), str_from_cstr(text));
     if (module)
         json_set_str(a, o, STR("@module"), str_from_cstr(module));
@@ -185,28 +299,155 @@ static void put_json(struct buf *out, enum log_level level, const char *module, 
     buf_put_byte(out, '\n');
 }
 
-void log_line(enum log_level level, const char *module, const char *text, const struct log_field *fields,
-              size_t n)
+struct event {
+    enum log_level level;
+    const char *module, *text;
+    const struct log_field *fields;
+    size_t n;
+};
+
+static str render(struct arena *a, enum log_format format, const struct event *e)
 {
-    CLEANUP(arena_freep) struct arena *a = arena_new(0);
     struct buf out;
+
     buf_init(&out, a, LINE_BYTES_MAX);
-    if (atomic_load_explicit(&log_form, memory_order_relaxed) == LOG_JSON)
-        put_json(&out, level, module, text, fields, n);
+    if (format == LOG_JSON)
+        put_json(&out, e->level, e->module, e->text, e->fields, e->n);
     else
-        put_standard(&out, level, module, text, fields, n);
+        put_standard(&out, e->level, e->module, e->text, e->fields, e->n);
     if (out.full) { /* cut rather than lost */
         out.n = MIN(out.n, LINE_BYTES_MAX - 1);
         out.full = false;
         buf_put_byte(&out, '\n');
     }
+    return buf_str(&out);
+}
+
+/* ---- subscribers ---- */
+
+static bool push_locked(struct log_subscriber *s, str line)
+{
+    bool was_empty = s->n == 0;
+
+    if (line.n > sizeof(s->lines) - s->n)
+        return false;
+    memcpy(s->lines + s->n, line.p, line.n);
+    s->n += line.n;
+    if (was_empty)
+        s->wake(s->arg);
+    return true;
+}
+
+/* Says how many lines were lost, as soon as there is room to say it. */
+static bool own_up_locked(struct log_subscriber *s, struct arena *a)
+{
+    const struct log_field lines = F_INT("lines", s->lost);
+    const struct event e = {LOG_WARN, "monitor", "lines were lost: they are read too slowly", &lines, 1};
+
+    if (s->lost > 0 && push_locked(s, render(a, s->format, &e)))
+        s->lost = 0;
+    return s->lost == 0;
+}
+
+static void distribute(struct arena *a, const struct event *e, bool wanted, str line)
+{
+    str forms[2] = {{0}};
+
+    if (!atomic_load_explicit(&outlets.any, memory_order_acquire))
+        return;
+    forms[log_format_now()] = line;
+    mutex_lock(&outlets.lock);
+    if (wanted && outlets.sink)
+        outlets.sink(outlets.sink_arg, line);
+    for (struct log_subscriber *s = outlets.subscribers; s; s = s->next) {
+        if (e->level < s->level)
+            continue;
+        if (forms[s->format].n == 0)
+            forms[s->format] = render(a, s->format, e);
+        if (!own_up_locked(s, a) || !push_locked(s, forms[s->format]))
+            s->lost++;
+    }
+    mutex_unlock(&outlets.lock);
+}
+
+struct log_subscriber *log_subscribe(enum log_level level, enum log_format format, void (*wake)(void *arg),
+                                     void *arg)
+{
+    struct log_subscriber *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        die("out of memory");
+    s->level = level;
+    s->format = format;
+    s->wake = wake;
+    s->arg = arg;
+    mutex_lock(&outlets.lock);
+    s->next = outlets.subscribers;
+    outlets.subscribers = s;
+    atomic_store_explicit(&outlets.any, true, memory_order_release);
+    find_floor_locked();
+    mutex_unlock(&outlets.lock);
+    return s;
+}
+
+void log_unsubscribe(struct log_subscriber *own_s)
+{
+    mutex_lock(&outlets.lock);
+    struct log_subscriber **at = &outlets.subscribers;
+
+    while (*at != own_s)
+        at = &(*at)->next;
+    *at = own_s->next;
+    atomic_store_explicit(&outlets.any, outlets.subscribers || outlets.sink, memory_order_release);
+    find_floor_locked();
+    mutex_unlock(&outlets.lock);
+    free(own_s);
+}
+
+size_t log_subscriber_take(struct log_subscriber *s, uint8_t *out, size_t max)
+{
+    CLEANUP(arena_freep) struct arena *a = arena_new(0);
+
+    mutex_lock(&outlets.lock);
+    size_t n = MIN(max, s->n);
+
+    memcpy(out, s->lines, n);
+    memmove(s->lines, s->lines + n, s->n - n);
+    s->n -= n;
+    (void)own_up_locked(s, a); /* or later */
+    mutex_unlock(&outlets.lock);
+    return n;
+}
+
+void log_set_sink(void (*fn)(void *arg, str line), void *arg)
+{
+    mutex_lock(&outlets.lock);
+    outlets.sink = fn;
+    outlets.sink_arg = arg;
+    atomic_store_explicit(&outlets.any, outlets.subscribers || fn, memory_order_release);
+    mutex_unlock(&outlets.lock);
+}
+
+/* ---- lines ---- */
+
+void log_line(enum log_level level, const char *module, const char *text, const struct log_field *fields,
+              size_t n)
+{
+    CLEANUP(arena_freep) struct arena *a = arena_new(0);
+    const struct event e = {level, module, text, fields, n};
+    bool wanted = level >= level_of(str_from_cstr(module));
+    str line = wanted ? render(a, log_format_now(), &e) : (str){0};
+
+    distribute(a, &e, wanted, line);
+    if (!wanted)
+        return;
     mutex_lock(&held.lock);
     if (held.on)
-        buf_put_str(&held.lines, buf_str(&out));
+        buf_put_str(&held.lines, line);
     bool now = !held.on;
     mutex_unlock(&held.lock);
     if (now)
-        write_out(buf_str(&out));
+        write_out(line);
 }
 
 void die(const char *fmt, ...)

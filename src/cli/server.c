@@ -2,6 +2,7 @@
 #include "api/front.h"
 #include "auth/methods.h"
 #include "base/fault.h"
+#include "base/log_file.h"
 #include "base/loop.h"
 #include "base/mutex.h"
 #include "base/secure.h"
@@ -31,6 +32,10 @@ const struct flag server_flags[] = {
      .help = "Configuration file, or folder of .hcl and .json files. May be given several times."},
     {"log-level", FLAG_STRING, .setting = "LOG_LEVEL", .help = "trace, debug, info, warn or error."},
     {"log-format", FLAG_STRING, .setting = "LOG_FORMAT", .help = "standard or json."},
+    {"log-file", FLAG_STRING, .help = "Write the log to files of this name too; of a folder: in it."},
+    {"log-rotate-bytes", FLAG_STRING, .help = "Begin a new log file before it is larger than this."},
+    {"log-rotate-duration", FLAG_STRING, .help = "Begin a new log file after this time, by default 24h."},
+    {"log-rotate-max-files", FLAG_STRING, .help = "Older log files that stay: 0 for all, -1 for none."},
     {"test-verify-only", FLAG_BOOL,
      .help = "Read the configuration, open storage and listeners, print the banner, end."},
     {"check", FLAG_BOOL,
@@ -360,6 +365,7 @@ static struct error *start(struct server *s)
 
     s->n_loops = (size_t)MIN(MAX(cpus, 1), SERVER_LOOPS_MAX);
     TRY(load_config(s));
+    TRY(server_open_log_file(s->cli, s->config));
     TRY(set_process(s));
     TRY(watch_signals(s)); /* before any thread: they inherit the blocked signals */
     TRY(open_storage(s));
@@ -409,5 +415,6 @@ int command_server(struct cli *c)
     }
     server_dev_clean(c, s.config);
     finish(&s);
+    log_file_close();
     return e ? 1 : 0;
 }

@@ -35,6 +35,8 @@ struct server {
 
 /* Level and format of the log: flags before the configuration. */
 struct error *server_set_log(struct cli *c, const struct config *config) MUST_USE;
+/* The log's file, if there is one: flags before the configuration. */
+struct error *server_open_log_file(struct cli *c, const struct config *config) MUST_USE;
 void server_log_warnings(const struct config *config);
 /* One datagram to the service manager, if there is one (the notify socket's protocol). */
 void server_notify(struct server *s, const char *state);

@@ -1,4 +1,5 @@
 /* What the server takes over from its files at SIGHUP. */
+#include "base/log_file.h"
 #include "cli/server_private.h"
 
 #include <errno.h>
@@ -22,6 +23,37 @@ struct error *server_set_log(struct cli *c, const struct config *config)
     log_set_level(l);
     log_set_format(str_eq(format, STR("json")) ? LOG_JSON : LOG_STANDARD);
     return NULL;
+}
+
+static str flag_or(const struct cli *c, const char *flag, str configured)
+{
+    str text = flag_text(&c->flags, flag);
+
+    return text.n > 0 ? text : configured;
+}
+
+static struct error *number_of(struct cli *c, const char *name, str text, int64_t *ret)
+{
+    *ret = 0;
+    if (text.n > 0 && !str_parse_i64(text, ret))
+        return error_new(c->arena, ERR_BAD_REQUEST, "invalid value for %s: \"%.*s\" is no number", name,
+                         PSTR(text));
+    return NULL;
+}
+
+struct error *server_open_log_file(struct cli *c, const struct config *config)
+{
+    struct log_file_settings s = {.path = flag_or(c, "log-file", config->log_file)};
+    str age = flag_or(c, "log-rotate-duration", config->log_rotate_duration);
+
+    TRY(number_of(c, "log_rotate_bytes", flag_or(c, "log-rotate-bytes", config->log_rotate_bytes), &s.bytes));
+    TRY(number_of(c, "log_rotate_max_files", flag_or(c, "log-rotate-max-files", config->log_rotate_max_files),
+                  &s.files));
+    struct error *e = duration_parse(c->arena, age.n > 0 ? age : STR("24h"), &s.age_ns);
+
+    if (e)
+        return error_wrap(c->arena, e, "invalid value for log_rotate_duration: %.*s", PSTR(e->text));
+    return s.path.n > 0 ? log_file_open(c->arena, &s) : NULL;
 }
 
 void server_log_warnings(const struct config *config)
@@ -121,6 +153,7 @@ static void reload_config(struct server *s, struct arena *a)
     }
     server_log_warnings(fresh);
     reload_headers(s, fresh);
+    front_log_requests(s->front, fresh->log_requests_level);
 }
 
 void server_reload(struct server *s)

@@ -28,6 +28,7 @@ struct volatile_store;
 struct ha;
 struct autoseal;
 struct telemetry;
+struct stream;
 struct move;
 struct quota_set;
 
@@ -89,6 +90,7 @@ struct active {
 
 struct inflight { /* one per loop: requests that hold struct active, by parity of its generation */
     _Alignas(64) _Atomic(int64_t) n[2];
+    struct call_state *calls; /* all, the last come first */
     struct loop *loop;
     struct core *core;
     struct loop_hook hook;
@@ -138,6 +140,9 @@ struct core {
     /* control thread: storage failed; reopen and activate once all stragglers are gone */
     bool rebuild;
     struct loop_timer zombie_timer; /* control thread */
+    struct mutex streams_mutex;
+    struct stream *streams; /* lock: streams_mutex */
+    unsigned n_streams;     /* lock: streams_mutex */
     struct telemetry *telemetry;
     struct loop_timer telemetry_timer;      /* control thread */
     uint16_t storage_metrics[STORAGE_OPS_]; /* series of base/metrics.h */

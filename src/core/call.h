@@ -24,7 +24,9 @@ struct memo { /* of request_memo(): heap, wiped with the request */
 };
 
 struct call_state {
-    struct call_state *next; /* of the queue it is in */
+    struct call_state *next;                  /* of the queue it is in */
+    struct call_state *live_next, *live_prev; /* of its loop: all that are not answered */
+    enum op op_asked;
     struct core_call *call;
     struct active *active;
     struct inflight *slot; /* NULL: internal */

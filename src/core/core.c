@@ -7,6 +7,7 @@
 #include "core/mfa/mfa_private.h"
 #include "core/oidc/oidc_private.h"
 #include "core/rotation.h"
+#include "core/stream.h"
 #include "core/sys/sys.h"
 #include "core/telemetry/telemetry.h"
 #include "core/volatile.h"
@@ -362,6 +363,7 @@ void core_deactivate(struct core *c)
     autoseal_inactive(c->autoseal);
     atomic_store(&c->active, NULL);
     atomic_fetch_add(&c->generation, 1);
+    core_streams_end(c);
     lease_manager_stop(a->leases);
     identity_stop(a->identity);
     lane_close(a->lane);
@@ -702,6 +704,7 @@ struct core *core_new(const struct core_config *config)
     memset(c, 0, sizeof(*c));
     c->config = *config;
     mutex_init(&c->mutex);
+    mutex_init(&c->streams_mutex);
     core_cors_init(c);
     cond_init(&c->changed);
     c->cluster_arena = arena_new(0);
@@ -761,6 +764,7 @@ void core_free(struct core *c)
     core_cors_done(c);
     cond_done(&c->changed);
     mutex_done(&c->mutex);
+    mutex_done(&c->streams_mutex);
     free(c);
 }
 

@@ -295,6 +295,8 @@ struct response {
     size_t n_warnings;
     str raw_content_type; /* not empty: raw_body is sent as it is */
     bytes raw_body;
+    const struct stream_source *stream; /* by response_stream() */
+    const void *stream_arg;
     int64_t max_age_s; /* how long others may keep the answer; 0: not at all */
     bool again;        /* commit, then run the handler again */
     bool bare_body;    /* the HTTP body is `data` alone, without the envelope (sys/health, sys/init …) */
@@ -307,6 +309,10 @@ struct json *response_data(struct request *rq, struct response *rs); /* the data
 void response_warn(struct request *rq, struct response *rs, const char *fmt, ...) PRINTF(3, 4);
 /* {"keys": names}; no names: 404 without text, as the API answers empty lists. */
 struct error *response_list(struct request *rq, struct response *rs, const str *names, size_t n) MUST_USE;
+/* The answer has no end of its own: it is pulled from `source` (core/stream.h), once the response is audited.
+ * arg lives in the request's arena. */
+struct stream_source;
+void response_stream(struct response *rs, const struct stream_source *source, const void *arg);
 /* Commits what was written so far and runs the handler again from its start: for ROUTE_BULK. */
 struct error *response_again(struct response *rs);
 

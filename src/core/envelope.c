@@ -97,7 +97,7 @@ void envelope_write(struct buf *b, str request_id, const struct response *rs)
     else
         buf_put_str(b, STR("null"));
     buf_put_str(b, STR(",\"warnings\":"));
-    if (rs->n_warnings && !rs->wrap_info)
+    if (rs->warnings && !rs->wrap_info)
         put_strings(b, rs->warnings, rs->n_warnings);
     else
         buf_put_str(b, STR("null"));

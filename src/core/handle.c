@@ -583,6 +583,24 @@ static bool fits_quota(struct core *c, struct core_call *call, struct inflight *
     return fits;
 }
 
+static void list_live(struct call_state *cs)
+{
+    cs->live_next = cs->slot->calls;
+    if (cs->live_next)
+        cs->live_next->live_prev = cs;
+    cs->slot->calls = cs;
+}
+
+static void unlist_live(struct call_state *cs)
+{
+    if (cs->live_prev)
+        cs->live_prev->live_next = cs->live_next;
+    else
+        cs->slot->calls = cs->live_next;
+    if (cs->live_next)
+        cs->live_next->live_prev = cs->live_prev;
+}
+
 void core_handle(struct core *c, struct core_call *call)
 {
     struct request *rq = &call->rq;
@@ -618,6 +636,8 @@ void core_handle(struct core *c, struct core_call *call)
     cs->started_ns = clock_mono_ns(clock_real());
     cs->deadline_ns = cs->started_ns + c->config.config->default_max_request_duration_ns;
     call->state = cs;
+    cs->op_asked = rq->op;
+    list_live(cs);
     arena_defer(rq->arena, memos_free, cs);
     arena_defer(rq->arena, free_walks, rq);
     cs->mark = arena_mark(rq->arena);
@@ -644,6 +664,7 @@ void core_call_end(struct core_call *call)
     if (!cs)
         return;
     call->state = NULL;
+    unlist_live(cs);
     arena_reset_to(call->rq.arena, cs->mark); /* references go before the hold on active */
     active_leave(cs->slot, cs->parity);
 }

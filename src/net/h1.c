@@ -484,6 +484,8 @@ size_t h1_reply_write(const struct h1_reply *r, char *out)
         p += decimal_write(p, r->content_length);
         p = put(p, STR("\r\n"));
     }
+    if (r->chunked)
+        p = put(p, STR("Transfer-Encoding: chunked\r\n"));
     if (!r->keep_alive)
         p = put(p, STR("Connection: close\r\n"));
     else if (r->minor == 0)

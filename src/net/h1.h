@@ -69,6 +69,7 @@ struct h1_reply {
         *headers; /* an invalid name is left out; CR, LF and NUL in a value become blanks */
     size_t n_headers;
     str date;        /* RFC 9110 form; empty = no Date field */
+    bool chunked;    /* Transfer-Encoding: chunked is written */
     bool has_length; /* Content-Length is written */
     uint64_t content_length;
     bool keep_alive; /* false: "Connection: close" */

@@ -110,6 +110,10 @@ static void conn_unlist(struct conn *c)
 
 static void exchange_abandon(struct http_exchange *hx, enum conn_state state)
 {
+    if (state == CONN_STREAM) {
+        stream_abandon(hx);
+        return;
+    }
     if (state != CONN_BUSY) { /* the handler has not seen it */
         exchange_free(hx);
         return;
@@ -166,7 +170,7 @@ bool conn_is_reading(const struct conn *c)
 
 bool conn_is_idle(const struct conn *c)
 {
-    return c->state == CONN_PROXY || c->state == CONN_HANDSHAKE ||
+    return c->state == CONN_PROXY || c->state == CONN_HANDSHAKE || c->state == CONN_STREAM ||
            (c->state == CONN_HEAD && c->started_ns == 0);
 }
 
@@ -303,7 +307,7 @@ void conn_answered(struct conn *c, bool keep_alive, bool lingers)
     conn_set_timeout(c, loop_now_ns(c->sl->loop), c->sl->server->listener->http_write_timeout_ns);
 }
 
-static void on_writable(struct conn *c)
+void conn_flush(struct conn *c)
 {
     size_t n;
     enum io io = conn_write(c, bytes_from_str(backlog_str(&c->out)), (bytes){0}, &n);
@@ -313,6 +317,13 @@ static void on_writable(struct conn *c)
     }
     backlog_drop(&c->out, n);
     conn_charge(c);
+}
+
+static void on_writable(struct conn *c)
+{
+    conn_flush(c);
+    if (c->state == CONN_CLOSED)
+        return;
     if (backlog_bytes(&c->out) == 0) {
         conn_flushed(c);
         conn_resume(c);
@@ -373,6 +384,7 @@ static void on_event(struct loop *l, struct watch *w, uint32_t events)
         conn_set_read_timeout(c);
         break;
     case CONN_BUSY: on_busy(c, events); break;
+    case CONN_STREAM: conn_on_streaming(c, events); break;
     case CONN_FLUSH: on_writable(c); break;
     case CONN_LINGER: on_lingering(c); break;
     case CONN_READY: /* only inside conn_run */

@@ -195,6 +195,22 @@ void exchange_reply(struct exchange *x, const struct reply *r)
     conn_release(c);
 }
 
+void exchange_send_head(struct http_exchange *hx, const struct reply *r)
+{
+    struct conn *c = hx->conn;
+    const struct h1_reply h = {
+        .minor = hx->head.minor,
+        .status = r->status,
+        .headers = r->headers,
+        .n_headers = r->n_headers,
+        .date = date_now(c->sl),
+        .chunked = hx->stream_chunked,
+        .keep_alive = hx->stream_chunked && !r->close && !hx->x.expects_close && !c->sl->is_stopping,
+    };
+
+    answer_send(c, hx->x.arena, &h, (bytes){0});
+}
+
 void conn_refuse(struct conn *c, const struct h1_refusal *why)
 {
     static const struct http_header fields[] = {

@@ -8,6 +8,7 @@
  *
  *   PROXY -> HANDSHAKE -> HEAD -> BODY -> READY -> BUSY -> FLUSH -> HEAD
  *   (only if configured)                  (handler runs)         -> LINGER -> CLOSED
+ *                                         BUSY -> STREAM -> FLUSH
  */
 #pragma once
 #include "base/buf.h"
@@ -42,6 +43,7 @@ enum conn_state {
     CONN_BODY,
     CONN_READY,  /* a request is complete, its handler not yet called */
     CONN_BUSY,   /* the exchange is the handler's */
+    CONN_STREAM, /* the answer is pulled from its source, piece by piece */
     CONN_FLUSH,  /* the answer waits for room in the socket */
     CONN_LINGER, /* answered for the last time; what comes in is dropped */
     CONN_CLOSED, /* freed when nobody holds it */
@@ -57,6 +59,9 @@ struct http_exchange {
     struct buf body;
     uint64_t body_left;
     size_t charged_bytes;
+    struct exchange_source source; /* in CONN_STREAM */
+    bool stream_chunked, stream_closes;
+    bool stream_deaf; /* the peer sends: it is not listened to */
 };
 
 struct conn {
@@ -157,6 +162,7 @@ bool conn_is_idle(const struct conn *c);
 void conn_send(struct conn *c, bytes head, bytes body);
 void conn_answered(struct conn *c, bool keep_alive,
                    bool lingers); /* the last byte of an answer was given to conn_send */
+void conn_flush(struct conn *c);  /* as much of what waits as the socket takes */
 void conn_resume(struct conn *c); /* after an answer given outside conn_run */
 
 /* http_read.c: sockets to requests. */
@@ -173,6 +179,11 @@ void exchange_free(struct http_exchange *hx);
 bool exchange_body(struct http_exchange *hx, bytes in, size_t *ret_used,
                    const struct h1_refusal **ret_refusal);
 void conn_refuse(struct conn *c, const struct h1_refusal *why); /* a plain answer of our own, then the end */
+/* The head of an answer in pieces. */
+void exchange_send_head(struct http_exchange *hx, const struct reply *r);
+/* http_stream.c */
+void stream_abandon(struct http_exchange *hx); /* calls its source's closed() */
+void conn_on_streaming(struct conn *c, uint32_t events);
 extern const struct h1_refusal refusal_memory, refusal_timeout;
 
 /* http_server.c */

@@ -51,6 +51,19 @@ struct reply {
 };
 void exchange_reply(struct exchange *x, const struct reply *r); /* frees x */
 
+/* An answer in pieces, pulled as the connection takes them. On the connection's loop, never waiting. */
+struct exchange_source {
+    /* Up to max bytes. 0 and not *ret_end: nothing now, exchange_ready() will be called when there is. */
+    size_t (*next)(void *arg, uint8_t *out, size_t max, bool *ret_end);
+    void (*closed)(
+        void *arg); /* exactly once: it ended, the peer went away, or the server stops; x is gone */
+    void *arg;
+};
+/* Instead of exchange_reply(): sends the head (r->body is not looked at), then what the source gives. May
+ * call closed() before it returns. */
+void exchange_stream(struct exchange *x, const struct reply *r, const struct exchange_source *source);
+void exchange_ready(struct exchange *x); /* on its loop, before closed() was called; x may be gone after */
+
 struct http_server;
 struct http_server_config {
     struct loop **loops; /* the listening socket is in every loop's epoll with EPOLLEXCLUSIVE */

@@ -21,7 +21,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 MODE = os.environ.get("COFFER_GOLDEN", "plain")
 # In the folder, but parts of what they speak of are not there.
 NOT_YET = {
-    "config-state",
     "identity-oidc-provider",
     "sys-ha-raft",
 }

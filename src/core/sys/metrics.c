@@ -9,18 +9,14 @@ static struct error *metrics_read_route(struct request *rq, struct response *rs)
     return NULL;
 }
 
-bool sys_open_handle(struct core *c, struct core_call *call)
+struct error *sys_metrics(struct core *c, struct arena *a, void *arg)
 {
-    const struct request *rq = &call->rq;
-    const struct json *format = json_get(rq->data, STR("format"));
+    struct core_call *call = arg;
+    const struct json *format = json_get(call->rq.data, STR("format"));
+    str text = format && format->type == JSON_STRING ? format->text : (str){0};
 
-    if (rq->op != OP_READ || !rq->peer.metrics_open || !str_eq(rq->path, STR("sys/metrics")))
-        return false;
-    telemetry_answer(c->telemetry, rq->arena,
-                     telemetry_format(rq, format && format->type == JSON_STRING ? format->text : (str){0}),
-                     &call->rs);
-    call->done(call);
-    return true;
+    telemetry_answer(c->telemetry, a, telemetry_format(&call->rq, text), &call->rs);
+    return NULL;
 }
 
 static const struct field metrics_fields[] = {

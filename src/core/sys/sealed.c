@@ -334,12 +334,15 @@ static const struct sealed_route {
     unsigned ops;
     /* the last: until the store is known to be initialised, storage is asked */
     enum { LOOP, CONTROL, CONTROL_UNTIL_INIT } where;
-    bool needs_body;  /* an empty body is "EOF" */
-    bool only_sealed; /* an active node has it in its own table */
-    bool only_ha;     /* but not without an HA lock */
-    bool last;        /* of this path: other operations are 405 */
+    bool needs_body;                                 /* an empty body is "EOF" */
+    bool only_sealed;                                /* an active node has it in its own table */
+    bool only_ha;                                    /* but not without an HA lock */
+    bool last;                                       /* of this path: other operations are 405 */
+    enum { ALL, METRICS_OPEN, IN_FLIGHT_OPEN } open; /* only from a listener that says so */
     control_fn *fn;
 } sealed_routes[] = {
+    {"sys/metrics", OPS(OP_READ), LOOP, .open = METRICS_OPEN, .fn = sys_metrics},
+    {"sys/in-flight-req", OPS(OP_READ), CONTROL, .open = IN_FLIGHT_OPEN, .fn = sys_in_flight},
     {"sys/health", OPS(OP_READ) | OPS(OP_HEADER), LOOP, .last = true, .fn = health},
     {"sys/seal-status", OPS(OP_READ), CONTROL_UNTIL_INIT, .last = true, .fn = seal_status_fresh},
     {"sys/leader", OPS(OP_READ), LOOP, .last = true, .fn = leader},
@@ -405,6 +408,12 @@ static void run_sealed(struct core *c, struct core_call *call, const struct seal
     }
 }
 
+static bool is_open_for(const struct sealed_route *r, const struct request *rq)
+{
+    return r->open == ALL || (r->open == METRICS_OPEN && rq->peer.metrics_open) ||
+           (r->open == IN_FLIGHT_OPEN && rq->peer.in_flight_open);
+}
+
 bool sys_sealed_handle(struct core *c, struct core_call *call)
 {
     struct request *rq = &call->rq;
@@ -413,14 +422,12 @@ bool sys_sealed_handle(struct core *c, struct core_call *call)
 
     if (!str_starts(path, STR("sys/")))
         return false;
-    if (sys_open_handle(c, call))
-        return true;
     if (rq->op == OP_LIST) /* its slash is the front's */
         path.n--;
     for (size_t i = 0; i < COUNT_OF(sealed_routes); i++) {
         const struct sealed_route *r = &sealed_routes[i];
 
-        if (!str_eq(path, str_from_cstr(r->path)))
+        if (!str_eq(path, str_from_cstr(r->path)) || !is_open_for(r, rq))
             continue;
         if (r->ops & OPS(rq->op)) {
             if (r->only_sealed && core_state(c) > CORE_SEALED && (c->ha || !r->only_ha))

@@ -6,15 +6,17 @@
 extern const struct route sys_mount_routes[], sys_tune_routes[], sys_remount_routes[], sys_ui_routes[],
     sys_audit_header_routes[], sys_lease_routes[], sys_capability_routes[], sys_tool_routes[],
     sys_rotate_routes[], sys_counter_routes[], sys_ui_header_routes[], sys_node_routes[], sys_cors_routes[],
-    sys_raw_routes[], sys_plugin_routes[], sys_state_routes[], sys_sealed_routes[], sys_metric_routes[];
+    sys_raw_routes[], sys_plugin_routes[], sys_state_routes[], sys_sealed_routes[], sys_metric_routes[],
+    sys_in_flight_routes[], sys_monitor_routes[];
 
 struct config;
 /* node.c; as other nodes are told; empty: none */
 str cluster_address(struct arena *a, const struct config *c);
 
-struct core_call;
-/* metrics.c: what the listener gives without a token, in any state of the node: true when it was answered. */
-bool sys_open_handle(struct core *c, struct core_call *call);
+/* metrics.c, in_flight.c: what a listener may give without a token, in any state of the node; arg is the
+ * struct core_call. sys_in_flight on the control thread. */
+struct error *sys_metrics(struct core *c, struct arena *a, void *arg) MUST_USE;
+struct error *sys_in_flight(struct core *c, struct arena *a, void *arg) MUST_USE;
 
 /* mount_answer.c: a mount as sys/mounts and sys/auth show it; as tune shows it. */
 struct json *mount_answer(struct arena *a, const struct mount *m);

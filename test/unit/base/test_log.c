@@ -1,10 +1,14 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/log_file.h"
 #include "check.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,6 +71,7 @@ static void standard_lines(void **state)
          {.key = "k", .s = STR("one\ntwo\n")},
          1},
     };
+    log_set_level(LOG_TRACE);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         log_line(cases[i].level, cases[i].module, "text", &cases[i].field, cases[i].n);
         str line = logged();
@@ -153,6 +158,136 @@ static void long_lines_are_cut(void **state)
     arena_free(a);
 }
 
+static void modules_have_levels(void **state)
+{
+    (void)state;
+    enum log_level level;
+
+    assert_true(log_set_module_level(STR("core"), LOG_DEBUG));
+    assert_false(log_set_module_level(STR("nosuch"), LOG_DEBUG));
+    log_debug("core", "shown");
+    log_debug("audit", "hidden");
+    log_debug("nosuch", "hidden");
+    assert_true(str_ends(logged(), STR("core: shown\n")));
+    assert_true(log_set_module_level(STR("core"), LOG_ERROR));
+    log_warn("core", "hidden");
+    assert_int_equal(logged().n, 0);
+    assert_true(log_module_level(STR("core"), &level) && level == LOG_ERROR);
+    assert_true(log_module_level(STR("audit"), &level) && level == LOG_INFO);
+    assert_false(log_module_level(STR("nosuch"), &level));
+    assert_true(log_reset_module_level(STR("core")));
+    log_info("core", "shown");
+    log_debug("core", "hidden");
+    assert_true(str_ends(logged(), STR("core: shown\n")));
+    assert_false(log_is_on(LOG_DEBUG));
+}
+
+static unsigned wakes;
+
+static void wake(void *arg)
+{
+    (void)arg;
+    wakes++;
+}
+
+static str taken(struct log_subscriber *s)
+{
+    return (str){text, log_subscriber_take(s, (uint8_t *)text, sizeof(text))};
+}
+
+/* Each with a level and a form of its own, whatever the log's are. */
+static void subscribers_read_along(void **state)
+{
+    (void)state;
+    struct log_subscriber *debug = log_subscribe(LOG_DEBUG, LOG_JSON, wake, NULL),
+                          *errors = log_subscribe(LOG_ERROR, LOG_STANDARD, wake, NULL);
+
+    wakes = 0;
+    log_debug("core", "one");
+    log_debug("core", "two");
+    assert_int_equal(wakes, 1); /* there was something already */
+    assert_int_equal(logged().n, 0);
+    assert_int_equal(taken(errors).n, 0);
+    str lines = taken(debug);
+    assert_true(str_starts(lines, STR("{\"@level\":\"debug\",\"@message\":\"one\"")));
+    assert_true(str_find(lines, STR("}\n{\"@level\":\"debug\",\"@message\":\"two\"")) < lines.n);
+    log_error("core", "three");
+    assert_int_equal(wakes, 3);
+    assert_true(str_ends(logged(), STR("core: three\n")));
+    assert_true(str_ends(taken(errors), STR("[ERROR] core: three\n")));
+    log_unsubscribe(errors);
+    log_unsubscribe(debug);
+    assert_false(log_is_on(LOG_DEBUG));
+}
+
+static void what_is_lost_is_said(void **state)
+{
+    (void)state;
+    struct log_subscriber *s = log_subscribe(LOG_INFO, LOG_STANDARD, wake, NULL);
+
+    for (int i = 0; i < 2000; i++) {
+        log_info("core", "a line of some length, as most are", F_INT("number", i));
+        (void)logged();
+    }
+    str lines = taken(s);
+    assert_in_range(lines.n, LOG_SUBSCRIBER_BYTES - 200, LOG_SUBSCRIBER_BYTES);
+    assert_true(str_find(lines, STR("monitor:")) == lines.n);
+    log_info("core", "after");
+    lines = taken(s);
+    size_t lost = str_find(lines, STR("[WARN]  monitor: lines were lost: they are read too slowly: lines="));
+    assert_in_range(lost, 0, 30);
+    assert_true(str_ends(lines, STR("core: after\n")));
+    log_unsubscribe(s);
+}
+
+static int numbered(const struct dirent *e)
+{
+    return strncmp(e->d_name, "my-", 3) == 0;
+}
+
+static size_t log_files(const char *folder, struct dirent ***ret)
+{
+    int n = scandir(folder, ret, numbered, alphasort);
+    assert_true(n >= 0);
+    return (size_t)n;
+}
+
+static void files_are_rotated(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(0);
+    char folder[] = "/tmp/test-log-XXXXXX";
+    struct dirent **found;
+
+    assert_non_null(mkdtemp(folder));
+    struct log_file_settings s = {.path = arena_fmt(a, "%s/my.log", folder), .bytes = 1000, .files = 2};
+    assert_null(log_file_open(a, &s));
+    for (int i = 0; i < 100; i++) {
+        log_info("core", "a line of some length, as most are", F_INT("number", i));
+        (void)logged();
+    }
+    size_t n = log_files(folder, &found);
+    assert_int_equal(n, 3); /* the one in use and two older ones */
+    for (size_t i = 0; i < n; i++) {
+        struct stat st;
+        char *path = arena_cstr(a, arena_fmt(a, "%s/%s", folder, found[i]->d_name));
+
+        assert_true(path && stat(path, &st) == 0 && st.st_size <= 1000 && st.st_size > 0);
+        assert_int_equal(st.st_mode & 0777, 0640);
+        assert_int_equal(unlink(path), 0);
+        free(found[i]);
+    }
+    free(found);
+    log_file_close();
+    log_info("core", "no longer there");
+    assert_int_equal(log_files(folder, &found), 0);
+    free(found);
+    s.path = STR("/nowhere/my.log");
+    assert_non_null(log_file_open(a, &s));
+    assert_int_equal(rmdir(folder), 0);
+    arena_free(a);
+}
+
 static void dying(void **state)
 {
     (void)state;
@@ -182,6 +317,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(levels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(held_lines_come_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(long_lines_are_cut, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(modules_have_levels, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(subscribers_read_along, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_lost_is_said, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(files_are_rotated, set_up, tear_down),
         cmocka_unit_test(dying),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

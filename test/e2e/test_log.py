@@ -1,0 +1,61 @@
+"""The log from outside: sys/monitor, levels at run time, files, completed requests, requests in flight."""
+import json
+import re
+
+
+def lines_of(stream, wanted):
+    """Lines until one holds `wanted`; the connection's time-out ends it."""
+    lines = []
+    while not lines or wanted not in lines[-1]:
+        line = stream.readline()
+        assert line, lines
+        lines.append(line.decode().rstrip("\n"))
+    return lines
+
+
+def test_monitor(lab):
+    server = lab.server(config='log_requests_level = "debug"')
+    server.ready()
+    assert server.call("GET", "sys/monitor", token=None).status == 403
+    client = server.client(timeout=30)
+    client.conn.request("GET", "/v1/sys/monitor?log_level=debug&log_format=json", headers={"X-Vault-Token": server.root})
+    stream = client.conn.getresponse()
+    assert stream.status == 200
+    server.ok("GET", "sys/mounts")
+    line = json.loads(lines_of(stream, '"request_path":"/v1/sys/mounts"')[-1])
+    assert line["@level"] == "debug" and line["@message"] == "completed_request" and line["status_code"] == 200
+    assert line["request_method"] == "GET" and re.fullmatch(r"\d+ms", line["duration"])
+    server.ok("PUT", "sys/seal")
+    lines_of(stream, "marked as sealed")
+    stream.read()  # the end comes, and as it should
+    client.close()
+
+
+def test_levels_and_files(lab, tmp_path):
+    server = lab.server(config='log_file = "%s/mine.log"\nlog_requests_level = "trace"' % tmp_path)
+    server.ready()
+    server.ok("POST", "sys/loggers/core", {"level": "trace"})
+    server.ok("GET", "sys/mounts")
+    server.ok("DELETE", "sys/loggers/core")
+    server.ok("GET", "sys/auth")
+    (file,) = tmp_path.glob("mine-*.log")
+    text = file.read_text()
+    assert "request_path=/v1/sys/mounts" in text and "request_path=/v1/sys/auth" not in text
+    assert text in server.log.read_text()
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_in_flight(lab):
+    server = lab.server(listener="tls_disable = true\n  inflight_requests_logging { unauthenticated_in_flight_requests_access = true }")
+    assert server.call("GET", "sys/in-flight-req", token=None).body == {}  # sealed
+    server.ready()
+    assert server.call("GET", "sys/in-flight-req", token=None).body == {}  # answered before it counts as one
+
+
+def test_in_flight_needs_token(lab):
+    server = lab.server()
+    server.ready()
+    assert server.call("GET", "sys/in-flight-req", token=None).status == 403
+    (one,) = server.ok("GET", "sys/in-flight-req").body.values()
+    assert one["request_path"] == "/v1/sys/in-flight-req" and one["request_method"] == "GET"
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", one["client_remote_address"])
