@@ -14,7 +14,7 @@ import time
 class Service:
     """One server. Subclasses answer(handler, method, path, body) -> (status, body, headers)."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, tls=None):
         self.requests, self.faults, self.slow_s = [], set(), 0.0
         service = self
 
@@ -50,7 +50,9 @@ class Service:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
-        self.url = "http://127.0.0.1:%d" % self.port
+        self.url = "%s://127.0.0.1:%d" % ("https" if tls else "http", self.port)
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def ahead_s(self):
@@ -212,3 +214,102 @@ class AwsMetadata(Service):
                 return self.as_xml(form["Action"])
             return 403, b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message></Error></ErrorResponse>", {}
         return 404, b"", {}
+
+
+class Google(Service):
+    """Cloud KMS, the token service and the metadata service. The assertion's signature is checked with the account's public key."""
+
+    PATH = "/v1/projects/p/locations/global/keyRings/r/cryptoKeys/k"
+
+    def __init__(self, port=0):
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+        self.account_key, self.tokens, self.version, self.permissions = rsa.generate_private_key(65537, 2048), 0, 1, ["x"]
+        super().__init__(port)
+        self.account = {"type": "service_account", "client_email": "me@p.example", "private_key_id": "kid1", "token_uri": self.url + "/token",
+                        "private_key": self.account_key.private_bytes(
+                            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()}
+
+    def assertion_is_good(self, assertion):
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import padding
+
+        def plain(part):
+            return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        head, claims, signature = assertion.split(".")
+        self.account_key.public_key().verify(plain(signature), ("%s.%s" % (head, claims)).encode(), padding.PKCS1v15(), hashes.SHA256())
+        claims = json.loads(plain(claims))
+        return json.loads(plain(head)) == {"alg": "RS256", "typ": "JWT", "kid": "kid1"} and claims["iss"] == "me@p.example" and \
+            claims["aud"] == self.url + "/token" and claims["scope"] == "https://www.googleapis.com/auth/cloud-platform" and \
+            claims["exp"] == claims["iat"] + 3600 and abs(claims["iat"] - time.time()) < 60
+
+    def token(self):
+        self.tokens += 1
+        return 200, {"access_token": "token%d" % self.tokens, "expires_in": 3600, "token_type": "Bearer"}, {}
+
+    def answer(self, handler, method, path, body):
+        import urllib.parse
+        if path == "/token":
+            form = {k: v[0] for k, v in urllib.parse.parse_qs(body.decode()).items()}
+            good = form["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer" and self.assertion_is_good(form["assertion"])
+            return self.token() if good else (400, {"error": "invalid_grant", "error_description": "no"}, {})
+        if path == "/computeMetadata/v1/instance/service-accounts/default/token":
+            return self.token() if handler.headers.get("Metadata-Flavor") == "Google" else (403, b"", {})
+        if handler.headers.get("Authorization") != "Bearer token%d" % self.tokens:
+            return 401, {"error": {"code": 401, "message": "invalid credentials", "status": "UNAUTHENTICATED"}}, {}
+        op = path.replace(self.PATH, "")
+        if op in self.faults:
+            return 403, {"error": {"code": 403, "message": "no permission", "status": "PERMISSION_DENIED"}}, {}
+        asked = json.loads(body) if body else {}
+        if op == "" and method == "GET":
+            return 200, {"name": self.PATH[4:]}, {}
+        if op == ":testIamPermissions" and len(asked["permissions"]) == 5:
+            return 200, {"permissions": self.permissions} if self.permissions else {}, {}
+        if op == ":encrypt":
+            sealed = b"%03d" % self.version + xor(base64.b64decode(asked["plaintext"]))
+            return 200, {"name": "%s/cryptoKeyVersions/%d" % (self.PATH[4:], self.version), "ciphertext": base64.b64encode(sealed).decode()}, {}
+        if op == ":decrypt":
+            return 200, {"plaintext": base64.b64encode(xor(base64.b64decode(asked["ciphertext"])[3:])).decode()}, {}
+        return 404, {"error": {"code": 404, "message": "not found", "status": "NOT_FOUND"}}, {}
+
+
+class Azure(Service):
+    """Key Vault, the directory's token endpoint and the identity endpoint; by TLS, as the vault's address always is."""
+
+    def __init__(self, tls, port=0):
+        super().__init__(port, tls)
+        self.tokens, self.version = 0, "%032x" % 1
+        self.resource = "https://0.0.1:%d" % self.port  # the vault is called "127"
+
+    def token(self):
+        self.tokens += 1
+        return 200, {"token_type": "Bearer", "expires_in": "3599", "access_token": "AAD%d" % self.tokens}, {}
+
+    def answer(self, handler, method, path, body):
+        import urllib.parse
+        path, _, query = path.partition("?")
+        form = {k: v[0] for k, v in urllib.parse.parse_qs((body.decode() if path.endswith("/token") and body else query)).items()}
+        if path == "/tid/oauth2/token":
+            good = form == {"client_id": "cid", "client_secret": "c&s", "grant_type": "client_credentials", "resource": self.resource}
+            return self.token() if good else (401, {"error": "invalid_client", "error_description": "AADSTS7000215"}, {})
+        if path == "/metadata/identity/oauth2/token":
+            good = handler.headers.get("Metadata") == "true" and form["resource"] == self.resource and form["api-version"] == "2018-02-01"
+            return self.token() if good else (400, b"", {})
+        if handler.headers.get("Authorization") != "Bearer AAD%d" % self.tokens:
+            return 401, {"error": {"code": "Unauthorized", "message": "no token"}}, {}
+        if "deny" in self.faults:
+            return 403, {"error": {"code": "Forbidden", "message": "no permission"}}, {}
+        kid = "%s/keys/unseal/%s" % (self.url, self.version)
+        if query != "api-version=7.1":
+            return 400, b"", {}
+        if method == "GET" and path == "/keys/unseal/":
+            return 200, {"key": {"kid": kid, "kty": "RSA"}}, {}
+        asked = json.loads(body)
+        if asked["alg"] != "RSA-OAEP-256":
+            return 400, b"", {}
+        if path == "/keys/unseal//wrapkey":
+            return 200, {"kid": kid, "value": "W" + self.version[-4:] + asked["value"]}, {}
+        if path == "/keys/unseal/%s/unwrapkey" % ("%032x" % int(asked["value"][1:5], 16)):
+            padded = base64.urlsafe_b64decode(asked["value"][5:] + "=") + (b"\0" if "hsm" in self.faults else b"")
+            return 200, {"kid": kid, "value": base64.urlsafe_b64encode(padded).decode().rstrip("=")}, {}
+        return 404, {"error": {"code": "KeyNotFound", "message": path}}, {}

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-enum { PAUSE_PART_MS = 100, PAUSE_BASE_MS = 50 };
+enum { PAUSE_PART_MS = 100, PAUSE_BASE_MS = 50, TOKEN_REFRESH_S = 300, TOKEN_LIFE_MAX_S = 30 * 24 * 3600 };
 
 static bool is_cancelled(const struct cloud_host *h)
 {
@@ -52,6 +52,77 @@ struct error *cloud_send(const struct cloud_host *h, struct http_client *http, s
             break;
     }
     return e;
+}
+
+/* {"error": {"code" or "status", "message"}} or {"error", "error_description"}. */
+static struct error *refusal(struct arena *a, int status, const struct json *v)
+{
+    const struct json *e = json_get(v, STR("error"));
+    bool nested = e && e->type == JSON_OBJECT;
+    str code = nested ? json_get_str(e, STR("status")) : json_get_str(v, STR("error")),
+        text = nested ? json_get_str(e, STR("message")) : json_get_str(v, STR("error_description"));
+
+    if (nested && code.n == 0)
+        code = json_get_str(e, STR("code"));
+    return error_new(a, status == 401 ? ERR_DENIED : ERR_INTERNAL, "%.*s%s%.*s (status %d)", PSTR(code),
+                     code.n && text.n ? ": " : "", PSTR(text), status);
+}
+
+struct error *cloud_json(const struct cloud_host *h, struct http_client *http, struct arena *a,
+                         const struct cloud_request *rq, struct json **ret)
+{
+    struct http_result r;
+    struct json *v = NULL;
+
+    TRY(cloud_send(h, http, a, rq, &r));
+    struct error *e = json_parse(a, str_from_bytes(r.body), true, &v);
+
+    if (r.status / 100 != 2)
+        return refusal(a, r.status, v);
+    if (e)
+        return error_new(a, ERR_INTERNAL, "the answer is not JSON");
+    *ret = v;
+    return NULL;
+}
+
+struct error *cloud_bearer_call(const struct cloud_host *h, struct http_client *http, struct arena *a,
+                                str bearer, str url, const struct json *body, struct json **ret)
+{
+    struct http_header headers[] = {{STR("Authorization"), arena_join(a, STR("Bearer "), bearer)},
+                                    {STR("Content-Type"), STR("application/json; charset=utf-8")}};
+
+    return cloud_json(h, http, a,
+                      &(struct cloud_request){.method = body ? STR("POST") : STR("GET"),
+                                              .url = url,
+                                              .headers = headers,
+                                              .n_headers = body ? 2 : 1,
+                                              .body = body ? bytes_from_str(json_text(a, body)) : (bytes){0}},
+                      ret);
+}
+
+bool cloud_token_is_good(const struct cloud_token *t, const struct cloud_host *h)
+{
+    return t->arena && t->expires_ns - clock_wall_ns(h->clock) > TOKEN_REFRESH_S * NS_PER_S;
+}
+
+void cloud_token_drop(struct cloud_token *t)
+{
+    arena_free(TAKE(t->arena));
+}
+
+struct error *cloud_token_set(struct cloud_token *t, const struct cloud_host *h, struct arena *a,
+                              const struct json *answer)
+{
+    str text = json_get_str(answer, STR("access_token"));
+    int64_t left_s = json_get_int(answer, STR("expires_in"));
+
+    if (text.n == 0 || left_s <= 0 || left_s > TOKEN_LIFE_MAX_S)
+        return error_new(a, ERR_INTERNAL, "the answer has no access token");
+    cloud_token_drop(t);
+    t->arena = arena_new(0);
+    t->text = arena_str(t->arena, text);
+    t->expires_ns = clock_wall_ns(h->clock) + left_s * NS_PER_S;
+    return NULL;
 }
 
 struct error *cloud_file_read(struct arena *a, str path, str *ret)

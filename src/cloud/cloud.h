@@ -32,6 +32,26 @@ struct error *cloud_send(const struct cloud_host *h, struct http_client *http, s
                          const struct cloud_request *rq, struct http_result *ret) MUST_USE;
 bool cloud_is_transient(int status); /* 429, 5xx */
 
+/* The same with a JSON answer; any but 2xx is an error in the service's words (401: ERR_DENIED). */
+struct error *cloud_json(const struct cloud_host *h, struct http_client *http, struct arena *a,
+                         const struct cloud_request *rq, struct json **ret_answer) MUST_USE;
+/* With "Authorization: Bearer"; a POST of `body`, or a GET when it is NULL. */
+struct error *cloud_bearer_call(const struct cloud_host *h, struct http_client *http, struct arena *a,
+                                str bearer, str url, const struct json *body, struct json **ret_answer)
+    MUST_USE;
+
+/* An access token until five minutes before its end. */
+struct cloud_token {
+    struct arena *arena; /* NULL: none */
+    str text;
+    int64_t expires_ns;
+};
+bool cloud_token_is_good(const struct cloud_token *t, const struct cloud_host *h);
+/* From {"access_token", "expires_in"}, the number perhaps as text. */
+struct error *cloud_token_set(struct cloud_token *t, const struct cloud_host *h, struct arena *a,
+                              const struct json *answer) MUST_USE;
+void cloud_token_drop(struct cloud_token *t);
+
 /* The whole of a small file. Errors name it. */
 struct error *cloud_file_read(struct arena *a, str path, str *ret) MUST_USE;
 /* PATH below the home folder; empty without one. */

@@ -7,6 +7,7 @@
 #include "base/library.h"
 #include "base/log.h"
 #include "base/secure.h"
+#include "config/config.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -228,12 +229,18 @@ static void authorities_set(const struct call *k)
 {
     const struct http_client_config *f = &k->client->config;
     CURL *c = k->client->handle;
-    if (f->ca_file.n == 0 && f->ca_path.n == 0 && f->ca_pem.n == 0)
+    str file = f->ca_file, path = f->ca_path;
+    if (file.n == 0 && path.n == 0 &&
+        f->ca_pem.n == 0) { /* as Go: the environment's instead of the system's */
+        file = config_env_exact("SSL_CERT_FILE");
+        path = config_env_exact("SSL_CERT_DIR");
+    }
+    if (file.n == 0 && path.n == 0 && f->ca_pem.n == 0)
         return;
     curl.easy_setopt(c, CURLOPT_CAINFO, NULL);
     curl.easy_setopt(c, CURLOPT_CAPATH, NULL);
-    text_set(k, CURLOPT_CAINFO, f->ca_file);
-    text_set(k, CURLOPT_CAPATH, f->ca_path);
+    text_set(k, CURLOPT_CAINFO, file);
+    text_set(k, CURLOPT_CAPATH, path);
     if (f->ca_pem.n) {
         struct curl_blob pem = {.data = arena_copy(k->arena, f->ca_pem.p, f->ca_pem.n),
                                 .len = f->ca_pem.n,

@@ -5,7 +5,8 @@
 
 enum { HEALTH_INTERVAL_S = 600, HEALTH_UNHEALTHY_INTERVAL_S = 60 };
 
-static const struct seal_ops *const kinds[] = {&seal_awskms, &seal_exec, &seal_static, &seal_transit};
+static const struct seal_ops *const kinds[] = {&seal_awskms,  &seal_azurekeyvault, &seal_exec,
+                                               &seal_gcpckms, &seal_static,        &seal_transit};
 
 static struct error *health_read(struct arena *a, const struct config_block *c, struct seal_health *ret)
 {
@@ -46,6 +47,7 @@ struct error *seal_open(struct arena *a, const struct config_block *stanza, stru
         if (!e)
             e = kinds[i]->open(s, a, stanza, &s->state);
         if (e) {
+            e = error_copy(a, e); /* it may live in what is closed */
             seal_close(s);
             return e;
         }

@@ -31,7 +31,8 @@ struct seal {
     struct seal_health health;
 };
 
-extern const struct seal_ops seal_awskms, seal_exec, seal_static, seal_transit;
+extern const struct seal_ops seal_awskms, seal_azurekeyvault, seal_exec, seal_gcpckms, seal_static,
+    seal_transit;
 
 /* NULL for NULL; else "STEP: text". */
 struct error *seal_step(struct arena *a, const struct error *e, const char *step) MUST_USE;

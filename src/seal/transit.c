@@ -1,5 +1,5 @@
-/* transit: another Vault's (OpenBao's, coffer's) engine transit as the key service. There is no envelope: what
- * is encrypted goes there itself. Its token is renewed at two thirds of its life. */
+/* transit: another server's engine transit (Vault, OpenBao, coffer) as the key service. There is no envelope:
+ * what is encrypted goes there itself. Its token is renewed at two thirds of its life. */
 #include "base/encode.h"
 #include "base/log.h"
 #include "client/client.h"
