@@ -41,6 +41,9 @@ extern const struct flag lease_renew_flags[], lease_revoke_flags[];
 /* cmd_audit.c */
 command_fn cmd_audit_list, cmd_audit_enable, cmd_audit_disable;
 extern const struct flag audit_enable_flags[];
+/* cmd_monitor.c */
+command_fn cmd_monitor;
+extern const struct flag monitor_flags[];
 /* cmd_login.c */
 command_fn cmd_login, cmd_auth_help;
 extern const struct flag login_flags[];

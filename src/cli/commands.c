@@ -64,6 +64,7 @@ const struct command commands[] = {
     {"namespace lookup", "Shows a namespace", "PATH", cmd_namespace_lookup, OUT, NULL, 1, 1},
     {"namespace patch", "Changes the metadata of a namespace", "PATH", cmd_namespace_patch, FIELD, namespace_patch_flags, 1, 1},
     {"namespace unlock", "Unlocks the API of a namespace", "[PATH]", cmd_namespace_unlock, OUT, NULL, 0, 1, "0-1"},
+    {"monitor", "Prints the server's log as it comes", NULL, cmd_monitor, HTTP, monitor_flags},
     {"operator", "What operators do: init, unseal, seal, rotate"},
 #ifdef COFFER_SERVER
     {"operator diagnose", "Looks for what would keep the server from starting", NULL, cmd_diagnose, COMMAND_USAGE_IS_3, diagnose_flags},

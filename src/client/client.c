@@ -342,6 +342,22 @@ static bool is_redirect(int status)
     return status == 301 || status == 302 || status == 307;
 }
 
+static struct client_answer answer_from(struct arena *a, const struct client_prepared *p,
+                                        const struct http_result *r)
+{
+    struct client_answer answer = {
+        .status = r->status,
+        .method = p->method,
+        .url = p->url,
+        .path = p->path,
+        .name_space = http_result_header(r, STR("X-Vault-Namespace")),
+        .body = str_from_bytes(r->body),
+    };
+    if (answer.body.n && json_parse(a, answer.body, true, &answer.json))
+        answer.json = NULL;
+    return answer;
+}
+
 struct error *client_send(struct client *c, struct arena *a, const struct client_request *rq,
                           struct client_answer *ret_answer)
 {
@@ -354,17 +370,21 @@ struct error *client_send(struct client *c, struct arena *a, const struct client
         TRY(redirect_target(a, p->url, location, &p->url));
         TRY(send_with_retries(c, a, p, &r));
     }
-    struct client_answer answer = {
-        .status = r.status,
-        .method = p->method,
-        .url = p->url,
-        .path = p->path,
-        .name_space = http_result_header(&r, STR("X-Vault-Namespace")),
-        .body = str_from_bytes(r.body),
-    };
-    if (answer.body.n && json_parse(a, answer.body, true, &answer.json))
-        answer.json = NULL;
-    *ret_answer = answer;
+    *ret_answer = answer_from(a, p, &r);
+    return NULL;
+}
+
+struct error *client_stream(struct client *c, struct arena *a, const struct client_request *rq,
+                            http_piece_fn *piece, void *arg, struct client_answer *ret_answer)
+{
+    struct client_request get = *rq;
+    struct client_prepared *p = ARENA_NEW(a, struct client_prepared);
+    struct http_result r;
+    get.method = "GET";
+    TRY(client_prepare(c, a, &get, p));
+    wait_for_rate(c);
+    TRY(http_client_stream(c->http, a, p->url, c->unix_socket, p->headers, p->n_headers, piece, arg, &r));
+    *ret_answer = answer_from(a, p, &r);
     return NULL;
 }
 

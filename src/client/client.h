@@ -74,6 +74,9 @@ struct client_answer {
 
 struct error *client_send(struct client *c, struct arena *a, const struct client_request *rq,
                           struct client_answer *ret_answer) MUST_USE;
+/* GET of an answer without an end: the body of a 200 goes to piece(arg, …) as it comes, false ends it. */
+struct error *client_stream(struct client *c, struct arena *a, const struct client_request *rq,
+                            http_piece_fn *piece, void *arg, struct client_answer *ret_answer) MUST_USE;
 /* NULL for 2xx, 3xx (and 429 of sys/health), else "Error making API request.\n\nURL: …\nCode: …. Errors:\n\n*
  * …". */
 struct error *client_check(struct arena *a, const struct client_answer *answer) MUST_USE;

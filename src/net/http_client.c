@@ -58,6 +58,8 @@ struct call {
     struct http_header *headers;
     size_t n_headers;
     struct buf body;
+    http_piece_fn *piece; /* NULL: all of the body is kept */
+    void *piece_arg;
 };
 
 static void curl_begin(void)
@@ -150,6 +152,11 @@ static struct error *call_failed(const struct call *k, str why)
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
     struct call *k = arg;
+    long status = 0;
+    if (k->piece)
+        curl.easy_getinfo(k->client->handle, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 200)
+        return k->piece(k->piece_arg, (str){p, size * n}) ? size * n : 0;
     buf_put(&k->body, p, size * n);
     return k->body.full ? 0 : size * n;
 }
@@ -302,7 +309,8 @@ static struct error *call_prepare(struct call *k, const struct http_header *head
     curl.easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
     curl.easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl.easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl.easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)MAX(f->timeout_ns / NS_PER_MS, 1));
+    if (!k->piece)
+        curl.easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)MAX(f->timeout_ns / NS_PER_MS, 1));
     curl.easy_setopt(c, CURLOPT_ERRORBUFFER, k->client->words);
     curl.easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
     curl.easy_setopt(c, CURLOPT_WRITEDATA, k);
@@ -407,20 +415,41 @@ static struct error *call_perform(struct call *k, struct http_result *ret)
     return NULL;
 }
 
+static struct error *call_do(struct call *k, const struct http_header *headers, size_t n_headers, bytes body,
+                             struct http_result *ret)
+{
+    k->headers = ARENA_ARRAY(k->arena, struct http_header, RESULT_HEADERS_MAX);
+    buf_init(&k->body, k->arena, RESULT_BYTES_MAX);
+    struct error *e = call_prepare(k, headers, n_headers, body);
+    if (!e)
+        e = call_perform(k, ret);
+    list_free(k->fields);
+    list_free(k->connect_to);
+    return e;
+}
+
 struct error *http_client_do(struct http_client *c, struct arena *a, str method, str url, str unix_socket,
                              const struct http_header *headers, size_t n_headers, bytes body,
                              struct http_result *ret)
 {
     TRY(client_open(a, c));
     struct call k = {.client = c, .arena = a, .method = method, .url = url, .unix_socket = unix_socket};
-    k.headers = ARENA_ARRAY(a, struct http_header, RESULT_HEADERS_MAX);
-    buf_init(&k.body, a, RESULT_BYTES_MAX);
-    struct error *e = call_prepare(&k, headers, n_headers, body);
-    if (!e)
-        e = call_perform(&k, ret);
-    list_free(k.fields);
-    list_free(k.connect_to);
-    return e;
+    return call_do(&k, headers, n_headers, body, ret);
+}
+
+struct error *http_client_stream(struct http_client *c, struct arena *a, str url, str unix_socket,
+                                 const struct http_header *headers, size_t n_headers, http_piece_fn *piece,
+                                 void *piece_arg, struct http_result *ret)
+{
+    TRY(client_open(a, c));
+    struct call k = {.client = c,
+                     .arena = a,
+                     .method = STR("GET"),
+                     .url = url,
+                     .unix_socket = unix_socket,
+                     .piece = piece,
+                     .piece_arg = piece_arg};
+    return call_do(&k, headers, n_headers, (bytes){0}, ret);
 }
 
 str http_result_header(const struct http_result *r, str name)

@@ -29,4 +29,10 @@ struct http_result {
 struct error *http_client_do(struct http_client *c, struct arena *a, str method, str url, str unix_socket,
                              const struct http_header *headers, size_t n_headers, bytes body,
                              struct http_result *ret) MUST_USE;
+/* GET without an end: the body of a 200 goes to piece(arg, …) as it comes; false ends it. Other answers come
+ * back in `ret` as always. No time limit. */
+typedef bool http_piece_fn(void *arg, str piece);
+struct error *http_client_stream(struct http_client *c, struct arena *a, str url, str unix_socket,
+                                 const struct http_header *headers, size_t n_headers, http_piece_fn *piece,
+                                 void *piece_arg, struct http_result *ret) MUST_USE;
 str http_result_header(const struct http_result *r, str name);

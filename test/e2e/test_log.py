@@ -1,6 +1,10 @@
 """The log from outside: sys/monitor, levels at run time, files, completed requests, requests in flight."""
 import json
+import os
 import re
+import select
+import subprocess
+import time
 
 
 def lines_of(stream, wanted):
@@ -59,3 +63,20 @@ def test_in_flight_needs_token(lab):
     (one,) = server.ok("GET", "sys/in-flight-req").body.values()
     assert one["request_path"] == "/v1/sys/in-flight-req" and one["request_method"] == "GET"
     assert re.fullmatch(r"127\.0\.0\.1:\d+", one["client_remote_address"])
+
+
+def test_monitor_command(lab):
+    server = lab.server(config='log_requests_level = "debug"')
+    server.ready()
+    env = {**os.environ, "VAULT_ADDR": server.addr, "VAULT_TOKEN": server.root}
+    bad = subprocess.run([server.binary, "monitor", "-log-level=loud"], env=env, capture_output=True, timeout=60)
+    assert bad.returncode == 1 and b"loud is an unknown log level" in bad.stderr
+    denied = subprocess.run([server.binary, "monitor"], env={**env, "VAULT_TOKEN": "wrong"}, capture_output=True, timeout=60)
+    assert denied.returncode == 1 and b"permission denied" in denied.stderr
+    with subprocess.Popen([server.binary, "monitor", "-log-level=debug"], env=env, stdout=subprocess.PIPE) as command:
+        deadline = time.monotonic() + 30
+        while not select.select([command.stdout], [], [], 0.05)[0] and time.monotonic() < deadline:
+            server.ok("GET", "sys/mounts")  # until the command shows one
+        server.ok("PUT", "sys/seal")
+        out = command.stdout.read().decode()
+    assert "request_path=/v1/sys/mounts" in out and "core: marked as sealed" in out and command.returncode == 0
