@@ -54,7 +54,7 @@ struct snapshot {
     struct snapshot *next;    /* all of this active */
 };
 
-enum { MOUNT_SPACE_CHAINS = 1024 };
+enum { MOUNT_SPACE_CHAINS = 4096 };
 
 struct active {
     struct core *core;

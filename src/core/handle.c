@@ -499,6 +499,7 @@ static void run_in_pool(struct job *j)
     if (cs->pool_mode == TXN_REHEARSAL) {
         call_run(cs, TXN_REHEARSAL);
         txn_drop_hooks(&cs->txn);
+        cs->may_block = cs->may_block || cs->txn.past_lru_always; /* another rehearsal would not help */
         if (cs->txn.stop == TXN_WANTS_SLOW)
             call_to_slow_pool(cs);
         else

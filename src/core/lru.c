@@ -153,13 +153,18 @@ static void grow(struct shard *s)
     s->n_buckets = n;
 }
 
+bool lru_takes(const struct lru *l, str path, size_t value_bytes)
+{
+    return ENTRY_OVERHEAD_BYTES + path.n + value_bytes <= l->bytes_max;
+}
+
 static void insert(struct lru *l, struct shard *s, uint64_t hash, str path, bytes value)
 {
     struct lru_entry *old = find(s, hash, path);
 
     if (old)
         drop(s, old);
-    if (ENTRY_OVERHEAD_BYTES + path.n + value.n > l->bytes_max / 4)
+    if (!lru_takes(l, path, value.n))
         return;
     struct lru_entry *e = malloc(sizeof(*e) + path.n + value.n);
 

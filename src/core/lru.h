@@ -24,6 +24,8 @@ struct lru *lru_new(size_t entries_max, size_t bytes_max);
 void lru_free(struct lru *l);
 struct lru_entry *lru_get(struct lru *l, str path); /* a reference, or NULL */
 void lru_entry_unref(struct lru_entry *e);
+/* An entry may be as big as a shard, a sixteenth of bytes_max. */
+bool lru_takes(const struct lru *l, str path, size_t value_bytes);
 /* The reader's fill: only if space->seq is still seq_before. */
 void lru_fill(struct lru *l, struct space *s, uint64_t seq_before, str path, bytes value);
 /* The publisher's: replaces. `insert`: also when the path was not cached. */

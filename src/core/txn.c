@@ -135,6 +135,7 @@ static struct error *fetch_backend(struct txn *t, struct space *s, str path, str
     if (backend->caps.blocking && (is_cacheable(s, path) || t->mode == TXN_REHEARSAL) &&
         !lane_overlay_has(t->active->lane, path))
         lru_fill(t->active->lru, s, seq, path, f->record);
+    t->past_lru_always = t->past_lru_always || !lru_takes(t->active->lru, path, f->record.n);
     return NULL;
 }
 

@@ -47,8 +47,9 @@ struct txn {
     bool slow_ok; /* on the pool for what takes long */
     enum txn_stop stop;
     bool stopped_by_list;
-    bool past_lru;    /* read from the backend */
-    unsigned n_reads; /* since txn_reads_begin */
+    bool past_lru;        /* read from the backend */
+    bool past_lru_always; /* read what the cache does not take: the next run misses it too */
+    unsigned n_reads;     /* since txn_reads_begin */
     struct txn_read reads[TXN_SPACES_MAX];
     unsigned n_spaces;
     bool too_many_spaces; /* consistency can't be shown: run in the lane */

@@ -96,7 +96,7 @@ static void bounds(void **state)
     lru_free(l);
 
     l = lru_new(1000000, 64 * 1024 * SHARDS);
-    uint8_t *big = arena_zalloc(a, 20000);
+    uint8_t *big = arena_zalloc(a, 70000);
 
     for (int i = 0; i < 1000; i++)
         lru_put(l, arena_fmt(a, "%d", i), (bytes){big, 5000}, true);
@@ -104,8 +104,15 @@ static void bounds(void **state)
 
     assert_in_range(s.bytes, SHARDS * 32 * 1024, SHARDS * 64 * 1024);
     assert_true(s.bytes >= s.entries * (5000 + ENTRY_BYTES));
-    lru_put(l, STR("999"), (bytes){big, 20000},
-            true); /* more than a quarter of its shard: not kept, and the old one is gone */
+    lru_put(l, STR("999"), (bytes){big, 60000}, true); /* others of its shard make room */
+    assert_true(lru_takes(l, STR("999"), 60000));
+    assert_true(lru_stats(l).bytes <= SHARDS * 64 * 1024);
+    struct lru_entry *e = lru_get(l, STR("999"));
+
+    assert_int_equal(e->value.n, 60000);
+    lru_entry_unref(e);
+    assert_false(lru_takes(l, STR("999"), 70000));
+    lru_put(l, STR("999"), (bytes){big, 70000}, true); /* not kept, and the old one is gone */
     assert_cached(l, "999", NULL);
     lru_free(l);
     arena_free(a);
