@@ -1,7 +1,7 @@
 /* oidc: identity tokens: JSON Web Tokens that say which entity stands behind a token; identity/oidc/.
  *
  * Stored: docs/formats/oidc.md, in the view of identity/: named keys, public keys, roles, the issuer.
- * The key "default" is there from the start; its key pairs are made when it is first used.
+ * The key "default" is there from the start; its key pairs are made when something first refers to it.
  * Keys rotate by themselves on the active node: a timer looks once a minute whether one is due. When it is
  * due is stored, so a restart changes nothing. Public keys are kept until what they signed has expired.
  * Threads: routes as all; start and free on the control thread.
@@ -30,7 +30,10 @@ struct oidc_key {
 /* NULL: none. */
 struct error *oidc_key_load(struct request *rq, str name, struct oidc_key **ret) MUST_USE;
 bool oidc_key_allows(const struct oidc_key *k, str client_id); /* "*" allows all */
-/* A token with this payload. For routes with ROUTE_SLOW; makes the key pairs of a key that has none yet. */
+/* Makes the key pairs of a key that has none yet. For routes with ROUTE_SLOW: whatever refers to a key does it,
+ * so that the first tokens need not. */
+struct error *oidc_key_ready(struct request *rq, struct oidc_key *k) MUST_USE;
+/* A token with this payload. For routes with ROUTE_SLOW; the key is made ready. */
 struct error *oidc_key_sign(struct request *rq, struct oidc_key *k, const struct json *payload,
                             str *ret_token) MUST_USE;
 

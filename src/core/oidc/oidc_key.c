@@ -67,9 +67,9 @@ bool oidc_key_allows(const struct oidc_key *k, str client_id)
     return false;
 }
 
-bool oidc_key_has_pairs(const struct oidc_key *k)
+bool oidc_key_can_sign(const struct oidc_key *k)
 {
-    return member_object(k->stored, "signing_key") && member_object(k->stored, "next_signing_key");
+    return member_object(k->stored, "signing_key") != NULL;
 }
 
 int64_t oidc_key_next_rotation_ns(const struct oidc_key *k)
@@ -173,6 +173,15 @@ struct error *oidc_key_rotate(struct request *rq, struct oidc_key *k, int64_t ve
     return oidc_key_save(rq, k);
 }
 
+struct error *oidc_key_ready(struct request *rq, struct oidc_key *k)
+{
+    if (oidc_key_can_sign(k))
+        return NULL;
+    TRY(oidc_key_make(rq, k));
+    oidc_key_rotate_by(rq, k, oidc_later_ns(rq, k->rotation_period_ns));
+    return oidc_key_save(rq, k);
+}
+
 /* ---- the ring ---- */
 
 static bool is_expired(const struct json *entry, int64_t now_ns)
@@ -237,11 +246,7 @@ struct error *oidc_key_sign(struct request *rq, struct oidc_key *k, const struct
 {
     bytes token;
 
-    if (!oidc_key_has_pairs(k)) {
-        TRY(oidc_key_make(rq, k));
-        oidc_key_rotate_by(rq, k, oidc_later_ns(rq, k->rotation_period_ns));
-        TRY(oidc_key_save(rq, k));
-    }
+    TRY(oidc_key_ready(rq, k));
     str jwk = json_text(rq->arena, member_object(k->stored, "signing_key"));
     str text = json_text(rq->arena, payload);
 

@@ -122,7 +122,7 @@ static struct error *key_write(struct request *rq, struct response *rs)
         k->algorithm = field_str(rq, "algorithm");
     if (!is_algorithm(k->algorithm))
         return fail(rq, ERR_BAD_REQUEST, "unknown signing algorithm \"%.*s\"", PSTR(k->algorithm));
-    if (!str_eq(k->algorithm, before) || !oidc_key_has_pairs(k))
+    if (!str_eq(k->algorithm, before) || !oidc_key_can_sign(k))
         TRY(oidc_key_make(rq, k));
     oidc_key_rotate_by(rq, k, oidc_later_ns(rq, k->rotation_period_ns));
     return oidc_key_save(rq, k);
@@ -234,7 +234,7 @@ static struct error *check_key(struct request *rq, const struct oidc_role *r)
     if (r->ttl_ns > k->verification_ttl_ns)
         return fail(rq, ERR_BAD_REQUEST,
                     "a role's token ttl cannot be longer than the verification_ttl of the key it references");
-    return NULL;
+    return oidc_key_ready(rq, k);
 }
 
 static str new_client_id(struct request *rq)
@@ -365,7 +365,7 @@ const struct route oidc_key_routes[] = {
      .help = "The names of all roles."},
     {"oidc/role/{name}", role_fields,
      .ops = {[OP_READ] = {role_read, .help = "Shows a role."},
-             [OP_UPDATE] = {role_write, .help = "Makes or changes a role."},
+             [OP_UPDATE] = {role_write, ROUTE_SLOW, "Makes or changes a role."},
              [OP_DELETE] = {role_delete, .help = "Removes a role."}},
      .exists = role_exists, .help = "What is in identity tokens, and what signs them."},
     {0},

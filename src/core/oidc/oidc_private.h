@@ -19,7 +19,7 @@ struct error *oidc_key_save(struct request *rq, struct oidc_key *k) MUST_USE;
 struct error *oidc_key_make(struct request *rq, struct oidc_key *k) MUST_USE;
 /* The next pair signs from now on; the last one is believed for verification_ttl_ns more. */
 struct error *oidc_key_rotate(struct request *rq, struct oidc_key *k, int64_t verification_ttl_ns) MUST_USE;
-bool oidc_key_has_pairs(const struct oidc_key *k);
+bool oidc_key_can_sign(const struct oidc_key *k);
 int64_t oidc_key_next_rotation_ns(const struct oidc_key *k);
 /* Not later than this. */
 void oidc_key_rotate_by(struct request *rq, struct oidc_key *k, int64_t when_ns);
