@@ -30,8 +30,8 @@ struct oidc_key {
 /* NULL: none. */
 struct error *oidc_key_load(struct request *rq, str name, struct oidc_key **ret) MUST_USE;
 bool oidc_key_allows(const struct oidc_key *k, str client_id); /* "*" allows all */
-/* Makes the key pairs of a key that has none yet. For routes with ROUTE_SLOW: whatever refers to a key does it,
- * so that the first tokens need not. */
+/* Makes the key pairs of a key that has none yet. For routes with ROUTE_SLOW: whatever refers to a key does
+ * it, so that the first tokens need not. */
 struct error *oidc_key_ready(struct request *rq, struct oidc_key *k) MUST_USE;
 /* A token with this payload. For routes with ROUTE_SLOW; the key is made ready. */
 struct error *oidc_key_sign(struct request *rq, struct oidc_key *k, const struct json *payload,
