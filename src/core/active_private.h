@@ -28,6 +28,7 @@ struct volatile_store;
 struct ha;
 struct autoseal;
 struct telemetry;
+struct usage;
 struct stream;
 struct move;
 struct quota_set;
@@ -78,6 +79,7 @@ struct active {
     struct acl_cache *acls;
     struct identity *identity;
     struct lockout *lockout;
+    struct usage *usage; /* NULL: not counted */
     struct volatile_store *volatiles;
     struct loop_timer sweep_timer; /* control thread; lease/sweep.h */
     struct storage_lock *lock;     /* HA; NULL without */

@@ -130,6 +130,7 @@ void active_destroy(struct active *a)
     lane_free(a->lane);
     lease_manager_free(a->leases);
     rotation_free(a->rotation);
+    telemetry_usage_free(a);
     oidc_free(a->oidc);
     mfa_free(a->mfa);
     identity_free(a->identity);
@@ -364,6 +365,7 @@ void core_deactivate(struct core *c)
     atomic_store(&c->active, NULL);
     atomic_fetch_add(&c->generation, 1);
     core_streams_end(c);
+    telemetry_usage_stop(a);
     lease_manager_stop(a->leases);
     identity_stop(a->identity);
     lane_close(a->lane);

@@ -2,6 +2,7 @@
 import re
 import socket
 import subprocess
+import time
 
 OPEN = "tls_disable = true\n  telemetry { unauthenticated_metrics_access = true }"
 
@@ -68,3 +69,21 @@ def test_statsd(lab):
                 for known in list(wanted):
                     if name == known or name.startswith(known + ".vault-cluster-"):
                         assert kind == wanted.pop(known)
+
+
+def test_usage(lab):
+    server = lab.server(config='telemetry {\n  disable_hostname = true\n  usage_gauge_period = "200ms"\n}', listener=OPEN)
+    server.ready()
+    server.ok("PUT", "sys/policies/acl/p1", {"policy": 'path "kv/*" { capabilities = ["read"] }'})
+    for ttl in ("50s", "90m", "90m"):
+        server.ok("POST", "auth/token/create", {"policies": ["p1"], "ttl": ttl})
+    wanted = [r'token_count\{cluster="[^"]+",namespace="root"\} 4', r'token_count_by_auth\{auth_method="token",[^}]+\} 4',
+              r'token_count_by_policy\{[^}]+,policy="p1"\} 3', r'token_count_by_policy\{[^}]+,policy="root"\} 1',
+              r'token_count_by_ttl\{cluster="[^"]+",creation_ttl="1m",[^}]+\} 1', r'token_count_by_ttl\{[^}]+,creation_ttl="2h",[^}]+\} 2',
+              r'identity_entity_count\{[^}]+\} 0',
+              r'expire_leases_by_expiration\{cluster="[^"]+",expiring="[-0-9]{10} [0-9]{2}:00:00 \+0000 UTC"\} [12]']
+    deadline = time.monotonic() + 30
+    while wanted and time.monotonic() < deadline:
+        text = prometheus(server)
+        wanted = [pattern for pattern in wanted if not re.search("^vault_" + pattern + "$", text, re.M)]
+    assert wanted == []

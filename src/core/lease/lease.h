@@ -42,6 +42,9 @@ void lease_manager_free(struct lease_manager *m); /* after the lane is closed an
                                                      ended; NULL is fine */
 size_t lease_manager_count(struct lease_manager *m);
 size_t lease_manager_count_path(struct lease_manager *m, str path, bool below); /* as lease_index.h says */
+/* How many end in each of n steps, of step_ns, from from_ns on: added to counts. */
+void lease_manager_count_due(struct lease_manager *m, int64_t from_ns, int64_t step_ns, uint64_t *counts,
+                             size_t n);
 size_t lease_manager_irrevocable(struct lease_manager *m);
 bool lease_manager_is_loaded(struct lease_manager *m);
 /* Looks for due leases now: after a test has moved the clock, or when something was put at the head of the

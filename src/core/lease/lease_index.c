@@ -561,6 +561,23 @@ size_t lease_index_count(struct lease_index *ix, enum lease_state state)
     return n;
 }
 
+void lease_index_count_due(struct lease_index *ix, int64_t from_ns, int64_t step_ns, uint64_t *counts,
+                           size_t n)
+{
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct shard *s = &ix->shards[i];
+
+        mutex_lock(&s->mutex);
+        for (size_t k = 0; k < s->n_heap; k++) {
+            int64_t due_ns = s->heap[k]->due_ns;
+
+            if (due_ns >= from_ns && (uint64_t)(due_ns - from_ns) / (uint64_t)step_ns < n)
+                counts[(due_ns - from_ns) / step_ns]++;
+        }
+        mutex_unlock(&s->mutex);
+    }
+}
+
 size_t lease_index_ids(struct lease_index *ix, struct arena *a, enum lease_state state, size_t max,
                        str *ret_ids)
 {

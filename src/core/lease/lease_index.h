@@ -45,6 +45,9 @@ void lease_index_give_up(struct lease_index *ix, str lease_id);
 size_t lease_index_ids(struct lease_index *ix, struct arena *a, enum lease_state state, size_t max,
                        str *ret_ids);
 int64_t lease_index_next_due(struct lease_index *ix); /* INT64_MAX: nothing */
+/* Live ones that end in each of n steps of step_ns from from_ns on: added to counts. */
+void lease_index_count_due(struct lease_index *ix, int64_t from_ns, int64_t step_ns, uint64_t *counts,
+                           size_t n);
 size_t lease_index_count(struct lease_index *ix, enum lease_state state);
 /* Leases whose path is this one, or with `below` begins so; the marks count too. Looks at every path. */
 size_t lease_index_count_path(struct lease_index *ix, str path, bool below);

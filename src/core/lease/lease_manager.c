@@ -227,6 +227,12 @@ size_t lease_manager_count(struct lease_manager *m)
     return lease_index_total(m->index);
 }
 
+void lease_manager_count_due(struct lease_manager *m, int64_t from_ns, int64_t step_ns, uint64_t *counts,
+                             size_t n)
+{
+    lease_index_count_due(m->index, from_ns, step_ns, counts, n);
+}
+
 size_t lease_manager_count_path(struct lease_manager *m, str path, bool below)
 {
     return lease_index_count_path(m->index, path, below);

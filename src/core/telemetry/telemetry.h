@@ -24,6 +24,8 @@ void telemetry_stop(struct core *c);
 void telemetry_tick(struct core *c);
 /* Control thread, while active: counts what is stored, in the background, every usage_gauge_period. */
 void telemetry_usage_start(struct active *a);
+void telemetry_usage_stop(struct active *a); /* none begins after this */
+void telemetry_usage_free(struct active *a); /* when nothing holds it any more */
 
 /* The answer of sys/metrics: `format` "prometheus", "" (JSON) or another (400). */
 void telemetry_answer(const struct telemetry *t, struct arena *a, str format, struct response *rs);
