@@ -64,6 +64,9 @@ extern const struct flag usage_flags[];
 /* cmd_absent.c */
 command_fn cmd_absent, cmd_agent;
 extern const struct flag agent_flags[];
+/* cmd_seal_migrate.c, only in programs with COFFER_SERVER */
+command_fn cmd_seal_migrate;
+extern const struct flag seal_migrate_flags[];
 /* cmd_policy_explain.c; cmd_policy_test.c, only in programs with COFFER_SERVER */
 command_fn cmd_policy_explain, cmd_policy_test;
 extern const struct flag policy_explain_flags[];

@@ -83,6 +83,9 @@ const struct command commands[] = {
     {"operator rekey", "Makes new shares of the unseal key or the recovery key", "[KEY]", cmd_rekey, OUT, rekey_flags, 0, 1, "0-1"},
     {"operator rotate", "Makes a new encryption key", NULL, cmd_rotate, OUT},
     {"operator seal", "Seals the server", NULL, cmd_seal, HTTP},
+#ifdef COFFER_SERVER
+    {"operator seal-migrate", "Migrates the seal of a store whose server is stopped", "[KEY...]", cmd_seal_migrate, 0, seal_migrate_flags, 0, ARGS_ANY},
+#endif
     {"operator step-down", "Makes the active node give up its place", NULL, cmd_step_down, HTTP},
     {"operator unseal", "Gives the server one share of the unseal key", "[KEY]", cmd_unseal, OUT, unseal_flags, 0, 1, "1"},
     {"operator usage", "Counts the clients in a span of time", NULL, cmd_usage, OUT, usage_flags},

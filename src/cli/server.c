@@ -114,8 +114,7 @@ static struct error *open_storage(struct server *s)
              : NULL;
 }
 
-/* Key services; without one, shares open the store. */
-static struct error *open_seals(struct server *s)
+struct error *server_open_seals(struct server *s)
 {
     struct arena *a = s->cli->arena;
 
@@ -352,7 +351,7 @@ static struct error *check(struct server *s)
             return error_wrap(a, e, "Error initializing listener of type tcp: %.*s", PSTR(e->text));
         tls_context_free(context);
     }
-    TRY(open_seals(s));
+    TRY(server_open_seals(s));
     for (size_t i = 0; i < s->config->n_warnings; i++)
         cli_print(s->cli, "Warning: %.*s", PSTR(s->config->warnings[i]));
     cli_print(s->cli, "Success! The configuration is valid.");
@@ -369,7 +368,7 @@ static struct error *start(struct server *s)
     TRY(set_process(s));
     TRY(watch_signals(s)); /* before any thread: they inherit the blocked signals */
     TRY(open_storage(s));
-    TRY(open_seals(s));
+    TRY(server_open_seals(s));
     open_core(s);
     TRY(open_listeners(s));
     TRY(begin_core(s));

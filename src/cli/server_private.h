@@ -38,6 +38,8 @@ struct error *server_set_log(struct cli *c, const struct config *config) MUST_US
 /* The log's file, if there is one: flags before the configuration. */
 struct error *server_open_log_file(struct cli *c, const struct config *config) MUST_USE;
 void server_log_warnings(const struct config *config);
+/* Key services; without one, shares open the store. */
+struct error *server_open_seals(struct server *s) MUST_USE;
 /* One datagram to the service manager, if there is one (the notify socket's protocol). */
 void server_notify(struct server *s, const char *state);
 /* SIGHUP: the files are read again; level of the log, custom response headers, certificates, CA of clients

@@ -229,6 +229,25 @@ static struct error *open_with(struct core *c, struct arena *a, const struct roo
     return e;
 }
 
+struct error *core_check_key(struct core *c, struct arena *a, bytes key)
+{
+    struct secret *root = NULL;
+    struct barrier *b = NULL;
+
+    if (c->stored_seal) {
+        TRY(autoseal_check_recovery(c->autoseal, a, key));
+        TRY(autoseal_root_key(c->autoseal, a, key, &root));
+    } else {
+        TRY(seal_root_key(c->config.storage, a, &c->seal_config, key, &root));
+    }
+    struct error *e = open_keyring(c, a, secret_reveal(root), &b);
+
+    secret_free(root);
+    if (!e)
+        barrier_free(b);
+    return e;
+}
+
 /* How many there are now. */
 static unsigned add_share(struct core *c, bytes share)
 {

@@ -200,3 +200,36 @@ def test_story_1(lab):
     unseal()
     usable(server)
     assert rows()["Seal Type"] == "shamir"
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "file"])
+def test_offline_in_one_go(lab, storage):
+    server = shamir(lab, storage)
+
+    def run(*args):
+        return server.cli("operator", "seal-migrate", "-config=%s" % server.config, *args, token=None)
+
+    out = run()
+    assert out.returncode == 0 and 'Nothing to do: the store is sealed by "shamir"' in out.stdout, out
+    set_config(server, static())
+    wrong = base64.b64encode(os.urandom(33)).decode()
+    before = {p: p.read_bytes() for p in server.store.rglob("*") if p.is_file()} if storage == "file" else {}
+    for args in (("-dry-run", server.keys[0], wrong), (server.keys[0], wrong), (server.keys[0], server.keys[0])):
+        out = run(*args)
+        assert out.returncode == 1, out
+    out = run("-dry-run", *server.keys[:2])
+    assert out.returncode == 0 and "Nothing was changed" in out.stdout, out
+    assert all(p.read_bytes() == data for p, data in before.items())
+    out = run(*server.keys[:2])
+    assert out.returncode == 0 and 'Success! The store is sealed by "static" now' in out.stdout, out
+    server.start()
+    usable(server)
+    server.stop()
+    set_config(server, disabled(static()))
+    out = run(*server.keys[1:])
+    assert out.returncode == 0 and 'sealed by "shamir" now' in out.stdout, out
+    set_config(server, "")
+    server.start()
+    assert run().returncode == 1  # a server has the store
+    give(server, server.keys[:2], migrate=False)
+    usable(server)
