@@ -156,7 +156,7 @@ struct engine {
     struct error *(*renew)(struct request *rq, struct renewal *r);
     /* methods with roles: whose role a login asks for, before any proof; empty: none. For quotas. */
     struct error *(*login_role)(struct request *rq, str *ret_name);
-    /* What is over or broken in the mount's view is removed, now and then and by request_sweep(). */
+    /* What is over in the mount's view is removed, now and then. */
     const struct sweep_folder *sweep;
     /* secrets engines, with the mount's view: a lease the engine gave out (response.secret_lease) is to be
      * renewed, or ends. Renewing may set its times. Ending is idempotent, is tried again when it fails, and
@@ -320,9 +320,8 @@ struct error *response_again(struct response *rs);
  * text\n\n". */
 #define fail(rq, kind, ...) error_new((rq)->arena, (kind), __VA_ARGS__)
 struct error *fail_wrapped(struct request *rq, enum err_kind kind, const char *fmt, ...) PRINTF(3, 4) COLD;
-/* Once the request has committed, the engine's `sweep` goes over the mount; the log says how much was
- * removed. */
-void request_sweep(struct request *rq);
+/* Once the request has committed, these folders of the mount are swept; the log says how much was removed. */
+void request_sweep(struct request *rq, const struct sweep_folder *folders);
 /* Texts that owners keep beside a secret or an alias (an object of strings): at most 64, keys of at most 128
  * bytes and texts of at most 512, not empty, printable. The error lists all that is wrong. */
 struct error *custom_metadata_check(struct request *rq, enum err_kind kind, const struct json *custom)

@@ -177,7 +177,7 @@ static struct error *role_list(struct request *rq, struct response *rs)
 
 static struct error *tidy_write(struct request *rq, struct response *rs)
 {
-    request_sweep(rq);
+    request_sweep(rq, approle_tidy);
     response_warn(rq, rs,
                   "Tidy operation successfully started. Any information from the operation will be printed "
                   "to Vault's server logs.");
@@ -232,5 +232,5 @@ const struct engine approle_method = {
     .login_alias = approle_login_alias,
     .login_role = approle_login_role,
     .renew = approle_renew,
-    .sweep = approle_sweep,
+    .sweep = &approle_tidy[APPROLE_TIDY_IDS],
 };

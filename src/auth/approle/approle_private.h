@@ -87,7 +87,10 @@ struct error *metadata_parse(struct request *rq, str text, struct json **ret) MU
 extern const struct route approle_field_routes[];
 extern const struct route approle_secret_id_routes[];
 extern const struct route approle_login_routes[];
-extern const struct sweep_folder approle_sweep[];
+/* Accessors without a secret id, which takes long to see; from row APPROLE_TIDY_IDS on, secret ids whose time
+ * is over. */
+enum { APPROLE_TIDY_ROWS = 5, APPROLE_TIDY_IDS = 2 };
+extern const struct sweep_folder approle_tidy[APPROLE_TIDY_ROWS];
 struct error *approle_login_alias(struct request *rq, str *ret_name);
 struct error *approle_login_role(struct request *rq, str *ret_name);
 struct error *approle_renew(struct request *rq, struct renewal *r);

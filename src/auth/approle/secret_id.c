@@ -255,10 +255,9 @@ static struct error *accessor_fix(struct request *rq, str path, bool *ret_done)
     return view_delete(rq->view, path);
 }
 
-const struct sweep_folder approle_sweep[] = {
-    {.folder = {"secret_id/", 10}, secret_id_judge, secret_id_fix},
-    {.folder = {"secret_id_local/", 16}, secret_id_judge, secret_id_fix},
+const struct sweep_folder approle_tidy[APPROLE_TIDY_ROWS] = {
     {.folder = {"accessor/", 9}, accessor_judge, accessor_fix},
     {.folder = {"accessor_local/", 15}, accessor_judge, accessor_fix},
-    {0},
+    {.folder = {"secret_id/", 10}, secret_id_judge, secret_id_fix},
+    {.folder = {"secret_id_local/", 16}, secret_id_judge, secret_id_fix},
 };

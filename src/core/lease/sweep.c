@@ -123,25 +123,28 @@ void sweep_start(struct active *a, const char *log, const struct sweep_folder *f
 
 /* ---- mounts ---- */
 
-static void sweep_mount(const struct mount *m, struct active *a)
+struct asked {
+    struct space *space;
+    const char *log;
+    const struct sweep_folder *folders;
+};
+
+static void start_asked(struct active *a, void *arg)
 {
-    sweep_start(a, m->engine->type, m->engine->sweep, m->space);
+    struct asked *asked = arg;
+
+    sweep_start(a, asked->log, asked->folders, asked->space);
+    free(asked);
 }
 
-static void start_mount(struct active *a, void *space_arg)
+void request_sweep(struct request *rq, const struct sweep_folder *folders)
 {
-    struct space *space = space_arg;
-    struct snapshot *s = snapshot_hold(a);
+    struct asked *asked = malloc(sizeof(*asked));
 
-    for (size_t i = 0; i < s->mounts->table.n; i++)
-        if (s->mounts->table.mounts[i].space == space)
-            sweep_mount(&s->mounts->table.mounts[i], a);
-    snapshot_drop(s);
-}
-
-void request_sweep(struct request *rq)
-{
-    txn_on_commit(rq->txn, start_mount, NULL, rq->mount->space);
+    if (!asked)
+        die("out of memory");
+    *asked = (struct asked){rq->mount->space, rq->mount->engine->type, folders};
+    txn_on_commit(rq->txn, start_asked, free, asked);
 }
 
 static void tick(struct loop *l, struct loop_timer *t)
@@ -154,7 +157,7 @@ static void tick(struct loop *l, struct loop_timer *t)
         const struct mount *m = &s->mounts->table.mounts[i];
 
         if (m->engine && m->engine->sweep && !m->tainted)
-            sweep_mount(m, a);
+            sweep_start(a, m->engine->type, m->engine->sweep, m->space);
     }
     snapshot_drop(s);
     sweep_mounts_start(a);

@@ -144,6 +144,20 @@ struct lockout_rule lockout_rule_of(const struct request *rq, const struct mount
 
 /* ---- what is stored ---- */
 
+/* Names that some storage does not take, of logins that may claim any: such locks are in memory alone. */
+static bool is_storable(str alias)
+{
+    enum { NAME_MAX_BYTES = 240 };
+    size_t longest = 0, n = 0;
+
+    for (size_t i = 0; i < alias.n; i++) {
+        n = alias.p[i] == '/' ? 0 : n + 1;
+        longest = MAX(longest, n);
+    }
+    return longest <= NAME_MAX_BYTES && alias.n <= 4 * NAME_MAX_BYTES && str_index(alias, 0) == alias.n &&
+           str_find(alias, STR("..")) == alias.n;
+}
+
 static str stored_path(struct request *rq, str accessor, str alias)
 {
     return arena_fmt(rq->arena, LOCKED_FOLDER "%.*s/%.*s", PSTR(accessor), PSTR(alias));
@@ -182,13 +196,13 @@ struct error *lockout_check(struct request *rq, const struct lockout_rule *rule,
 {
     struct place p = place_of(rq->arena, rq->mount->accessor, alias);
     struct lockout_entry c = {.n = 0};
-    bool locked;
+    bool locked = false;
     int64_t since = 0;
 
     if (look(active_lockout(rq->active), &p, &c) && c.n > 0) {
         locked = c.n >= rule->threshold;
         since = c.last_s;
-    } else {
+    } else if (is_storable(alias)) {
         TRY(lockout_stored_get(rq, stored_path(rq, rq->mount->accessor, alias), &locked, &since));
     }
     if (locked && now_s(rq) - since < rule->duration_ns / NS_PER_S)
@@ -239,7 +253,7 @@ struct error *lockout_count(struct request *rq, const struct lockout_rule *rule,
         (void)look(active_lockout(rq->active), &p, &c);
         n = c.n + 1;
     }
-    if (n >= rule->threshold)
+    if (n >= rule->threshold && is_storable(alias))
         TRY(stored_put(rq, stored_path(rq, rq->mount->accessor, alias), now_s(rq)));
     txn_keep(rq->txn);
     return NULL;
@@ -260,9 +274,10 @@ struct error *lockout_clear(struct request *rq, str mount_accessor, str alias)
     struct place p = place_of(rq->arena, mount_accessor, alias);
     str path = stored_path(rq, mount_accessor, alias);
     struct lockout_entry c;
-    bool stored;
+    bool stored = false;
 
-    TRY(view_has(&core, path, &stored));
+    if (is_storable(alias))
+        TRY(view_has(&core, path, &stored));
     if (stored)
         TRY(view_delete(&core, path));
     if (look(active_lockout(rq->active), &p, &c))

@@ -31,6 +31,13 @@ static int setup_sqlite(void **state)
     return 0;
 }
 
+static int setup_file(void **state)
+{
+    (void)state;
+    start("file");
+    return 0;
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -308,6 +315,28 @@ static void test_lockout(void **state)
     assert_int_equal(json_get_int(must(200, OP_READ, "sys/locked-users", NULL), STR("total")), 0);
 }
 
+/* A role id may be any text, also one that makes no path of a storage. */
+static void test_odd_role_ids(void **state)
+{
+    static const char *const ids[] = {"..", "../../x", "a\\u0000b", "/", "a//b", "a/"};
+    char longest[20001];
+
+    (void)state;
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = 0;
+    for (size_t i = 0; i <= COUNT_OF(ids); i++) {
+        const char *id = i < COUNT_OF(ids) ? ids[i] : longest;
+
+        assert_int_equal(login(id, STR("x")).status, 400);
+        harness_must(&h, 204, OP_UPDATE, "auth/ar/role/app/role-id",
+                     arena_fmt(h.arena, "{\"role_id\":\"%s\"}", id).p);
+        assert_int_equal(login(id, make("app", "{}")).status, 200);
+        for (int k = 0; k < 5; k++)
+            assert_int_equal(login(id, STR("guess")).status, 400);
+        assert_int_equal(login(id, STR("guess")).status, 403);
+    }
+}
+
 static const struct json *lookup(str token)
 {
     struct answer a = harness_call(&h, h.arena, OP_READ, "auth/token/lookup-self", token, NULL);
@@ -428,6 +457,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_role_ids, setup, teardown),
         cmocka_unit_test_setup_teardown(test_local, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lockout, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_odd_role_ids, setup_file, teardown),
         cmocka_unit_test_setup_teardown(test_renewal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_metadata, setup, teardown),
         cmocka_unit_test_setup_teardown(test_blocks, setup, teardown),
