@@ -35,7 +35,8 @@ def arguments(command):
     usage = run(*command.split(), "-h").stdout.splitlines()[0].split("[options]")[1]
     words = [w for w in re.sub(r"\[[^\]]*\]", "", usage.replace(" or PATH", "")).split() if w.isupper()]
     more = {"kv undelete": ["-versions=1"], "kv destroy": ["-versions=1"], "kv rollback": ["-version=1"], "write": ["-force"], "patch": ["-force"],
-            "plugin register": ["-sha256=00"], "plugin reload": ["-plugin=kv"], "token revoke": ["-self"], "namespace patch": ["-custom-metadata=a=b"],
+            "plugin register": ["-sha256=00"], "plugin reload": ["-plugin=kv"], "token revoke": ["-self"],
+            "namespace patch": ["-custom-metadata=a=b"],
             "token capabilities": [], "operator rekey": ["-status"], "operator generate-root": ["-status"]}
     values = {"OPERATION": "read", "K=V": "k=v", "TYPE": "kv"}
     extra = {"kv put": ["k=v"], "kv patch": ["k=v"], "login": ["token=t"], "operator unseal": ["key"], "kv list": ["a/b"]}
