@@ -41,6 +41,9 @@ extern const struct flag lease_renew_flags[], lease_revoke_flags[];
 /* cmd_audit.c */
 command_fn cmd_audit_list, cmd_audit_enable, cmd_audit_disable;
 extern const struct flag audit_enable_flags[];
+/* cmd_debug.c */
+command_fn cmd_debug;
+extern const struct flag debug_flags[];
 /* cmd_monitor.c */
 command_fn cmd_monitor;
 extern const struct flag monitor_flags[];

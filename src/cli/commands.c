@@ -32,6 +32,7 @@ const struct command commands[] = {
     {"auth list", "Lists the auth methods", NULL, cmd_auth_list, LIST},
     {"auth move", "Moves an auth method to another path", "SOURCE DESTINATION", cmd_auth_move, HTTP, NULL, 2, 2},
     {"auth tune", "Changes settings of an auth method", "PATH", cmd_auth_tune, HTTP, auth_tune_flags, 1, 1},
+    {"debug", "Collects what the server says of itself into one archive", NULL, cmd_debug, HTTP, debug_flags},
     {"delete", "Deletes secrets and configuration", "PATH [K=V...]", cmd_delete, FIELD, NULL, 1, ARGS_ANY, "at least 1"},
     {"events", "Events: subscribe"},
     {"events subscribe", "Prints the events of a type as they happen", "TYPE", cmd_events_subscribe, HTTP, NULL, 1, 1},

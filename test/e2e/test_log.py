@@ -1,9 +1,11 @@
 """The log from outside: sys/monitor, levels at run time, files, completed requests, requests in flight."""
 import json
 import os
+import pathlib
 import re
 import select
 import subprocess
+import tarfile
 import time
 
 
@@ -80,3 +82,25 @@ def test_monitor_command(lab):
         server.ok("PUT", "sys/seal")
         out = command.stdout.read().decode()
     assert "request_path=/v1/sys/mounts" in out and "core: marked as sealed" in out and command.returncode == 0
+
+
+def test_debug_command(lab, tmp_path):
+    server = lab.server()
+    server.ready()
+    env = {**os.environ, "VAULT_ADDR": server.addr, "VAULT_TOKEN": server.root}
+    out = tmp_path / "bundle.tar.gz"
+    short = subprocess.run([server.binary, "debug", "-duration=1s"], env=env, capture_output=True, timeout=60, cwd=tmp_path)
+    assert short.returncode == 1 and b"duration must be at least 5s" in short.stderr
+    made = subprocess.run([server.binary, "debug", "-duration=5s", "-interval=2s", "-metrics-interval=2s", "-output=%s" % out], env=env,
+                          capture_output=True, timeout=120, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert out.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(out) as tar:
+        files = {pathlib.PurePath(member.name).name: tar.extractfile(member).read() for member in tar}
+    index = json.loads(files["index.json"])
+    assert index["duration_seconds"] == 5 and [e["target"] for e in index["errors"]] == ["pprof"]
+    for name in ("config", "host_info", "metrics", "replication_status", "requests", "server_status"):
+        assert json.loads(files[name + ".json"]), name
+    assert len(json.loads(files["metrics.json"])) == 3
+    assert json.loads(files["server_status.json"])[0]["seal"]["sealed"] is False
+    assert server.root.encode() not in b"".join(files.values())
