@@ -68,7 +68,6 @@ struct pool *pool_new(const char *name, unsigned threads, unsigned queue_max)
 /* Threads are started when there is work for them: an idle one costs 72 KiB. */
 bool pool_submit(struct pool *p, struct job *j)
 {
-    struct thread *new = NULL;
     mutex_lock(&p->lock);
     bool ok = p->queued < p->queue_max && !p->closed;
     if (ok) {
@@ -77,12 +76,10 @@ bool pool_submit(struct pool *p, struct job *j)
         p->last = &j->next;
         p->queued++;
         cond_signal(&p->work);
-        if (p->queued > p->waiting && p->started < p->threads_max)
-            new = &p->threads[p->started++];
+        if (p->queued > p->waiting && p->started < p->threads_max) /* under the lock: pool_free joins it */
+            thread_start(&p->threads[p->started++], p->name, pool_thread, p);
     }
     mutex_unlock(&p->lock);
-    if (new)
-        thread_start(new, p->name, pool_thread, p);
     return ok;
 }
 

@@ -20,6 +20,7 @@ struct autoseal {
     struct loop_timer retry, health, keep;
     bool trying;         /* a try is under way or its timer is set */
     uint64_t generation; /* of tries: an answer to an older one is not used */
+    bool closed;         /* nothing is asked any more */
     bool unhealthy;
     int64_t healthy_ns; /* the last success, monotonic */
 };
@@ -79,7 +80,11 @@ static struct question *question_new(struct autoseal *s, void (*ask)(struct ques
 
 static void question_send(struct question *q)
 {
-    if (q->owner->pool && pool_submit(q->owner->pool, &q->job))
+    if (q->owner->closed) {
+        question_free(q);
+        return;
+    }
+    if (pool_submit(q->owner->pool, &q->job))
         return;
     q->error = error_new(q->arena, ERR_BUSY, "too much waits for the key service");
     loop_post(q->owner->core->control, &q->post);
@@ -551,6 +556,14 @@ struct autoseal *autoseal_new(struct core *c)
     *s = (struct autoseal){.core = c, .retry.fn = retry, .health.fn = health_tick, .keep.fn = keep_tick};
     s->pool = pool_new("seal", 1, QUEUE_MAX);
     return s;
+}
+
+void autoseal_close(struct autoseal *s)
+{
+    s->closed = true;
+    autoseal_stop(s);
+    autoseal_inactive(s);
+    loop_timer_clear(s->core->control, &s->keep);
 }
 
 void autoseal_end(struct autoseal *s)

@@ -12,8 +12,9 @@ struct core;
 struct autoseal;
 
 struct autoseal *autoseal_new(struct core *c); /* before the control thread runs */
-/* Two steps, since what the service answered last still goes to the control thread: its thread ends; the
- * memory goes. */
+/* Three steps, since what the service answered last still goes to the control thread: nothing is asked any
+ * more; its thread ends; the memory goes. */
+void autoseal_close(struct autoseal *s);
 void autoseal_end(struct autoseal *s); /* any thread */
 void autoseal_free(struct autoseal *s);
 

@@ -735,6 +735,15 @@ static void reap_posted(struct loop *l, struct post *post)
     wake(p);
 }
 
+static void close_posted(struct loop *l, struct post *post)
+{
+    struct control_post *p = CONTAINER_OF(post, struct control_post, post);
+
+    (void)l;
+    autoseal_close(p->core->autoseal);
+    wake(p);
+}
+
 void core_free(struct core *c)
 {
     if (!c)
@@ -743,8 +752,10 @@ void core_free(struct core *c)
     ha_free(c->ha);
     if (c->config.seal_host)
         atomic_store(&c->config.seal_host->cancelled, true);
+    wait_posted(c, reap_posted); /* no request asks a key service any more */
+    wait_posted(c, close_posted);
     autoseal_end(c->autoseal);
-    wait_posted(c, reap_posted);
+    wait_posted(c, reap_posted); /* its last answers have been taken */
     loop_stop(c->control);
     thread_join(&c->control_thread);
     telemetry_stop(c);
