@@ -80,7 +80,7 @@ static void stream_pump(struct conn *c)
         return;
     }
     bool waits = backlog_bytes(&c->out) > 0;
-    int64_t limit_ns = atomic_load(&c->sl->server->listener)->http_write_timeout_ns;
+    int64_t limit_ns = c->sl->server->listener->http_write_timeout_ns;
 
     conn_set_events(c, (uint32_t)(waits ? EPOLLOUT : 0) | (c->exchange->stream_deaf ? EPOLLRDHUP : EPOLLIN));
     conn_set_timeout(c, loop_now_ns(c->sl->loop), waits ? limit_ns : 0);

@@ -94,7 +94,7 @@ static void refused(void **state)
         {{"current_key", HEX_1}, "static: current_key_id is required"},
         {{"current_key", "0001", "current_key_id", "a"},
          "static: current_key must be 32 bytes, raw or as 64 hex digits or base64"},
-        {{"current_key", "x" HEX_1 + 1, "current_key_id", "a", "previous_key", HEX_1},
+        {{"current_key", &("x" HEX_1)[1], "current_key_id", "a", "previous_key", HEX_1},
          "static: previous_key and previous_key_id go together"},
         {{"current_key", HEX_1, "current_key_id", "a", "previous_key", HEX_2, "previous_key_id", "a"},
          "static: current_key and previous_key differ but have one id"},
