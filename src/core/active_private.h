@@ -198,6 +198,7 @@ struct error *core_refresh_seal_config(struct core *c, struct arena *a) MUST_USE
 struct error *core_need_seal_config(struct core *c, struct arena *a) MUST_USE;
 /* Reads the store's settings and takes them over; an error also when they do not fit the configuration. */
 struct error *core_load_seal_config(struct core *c, struct arena *a, bool *ret_exists) MUST_USE;
+bool core_is_auto(struct core *c); /* a key service has sealed the store; any thread */
 /* Does this joined key open the store? Nothing changes. */
 struct error *core_check_key(struct core *c, struct arena *a, bytes key) MUST_USE;
 struct error *core_unseal_root(struct core *c, struct arena *a, bytes root_key) MUST_USE;

@@ -229,6 +229,15 @@ static struct error *open_with(struct core *c, struct arena *a, const struct roo
     return e;
 }
 
+bool core_is_auto(struct core *c)
+{
+    mutex_lock(&c->mutex);
+    bool is = seal_config_is_auto(&c->seal_config);
+
+    mutex_unlock(&c->mutex);
+    return is;
+}
+
 struct error *core_check_key(struct core *c, struct arena *a, bytes key)
 {
     struct secret *root = NULL;

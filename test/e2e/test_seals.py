@@ -214,3 +214,35 @@ def test_new_root_key_and_root_token_by_recovery_shares(lab, storage):
     server.start()
     server.active()
     assert server.ok("GET", "kv/a").data == {"v": "1"}
+
+
+def test_flipped_bits_are_noticed(lab):
+    """Any bit of what the key service opens: the store stays shut, or the bit said nothing; and it opens once it is mended."""
+    import sqlite3
+    server = lab.server(config="# seals\n" + static())
+    init(server)
+    server.stop()
+    path = next(p for p in server.store.iterdir() if p.suffix in (".db", ".sqlite"))
+    with sqlite3.connect(path) as db:
+        (blob,) = db.execute("select value from kv where key = ?", (b"core/hsm/barrier-unseal-keys",)).fetchone()
+    for bit in range(0, 8 * len(blob), 97):
+        bad = bytearray(blob)
+        bad[bit // 8] ^= 1 << bit % 8
+        with sqlite3.connect(path) as db:
+            db.execute("update kv set value = ? where key = ?", (bytes(bad), b"core/hsm/barrier-unseal-keys"))
+        server.start()
+        wait_until(lambda: "failed to unseal core" in server.tail().rsplit("attempting fetch", 1)[-1] or not sealed(server))
+        server.stop()
+    with sqlite3.connect(path) as db:
+        db.execute("update kv set value = ? where key = ?", (blob, b"core/hsm/barrier-unseal-keys"))
+    server.start()
+    server.active()
+
+
+def test_the_same_share_counts_once(lab):
+    server = lab.server(config="# seals\n" + static())
+    init(server)
+    server.ok("PUT", "sys/seal")
+    for _ in range(3):
+        assert server.call("PUT", "sys/unseal", {"key": server.keys[0]}, token=None).body["progress"] == 1
+    assert sealed(server)

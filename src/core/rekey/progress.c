@@ -85,7 +85,7 @@ struct error *rekey_join(struct request *rq, const struct json *state, str membe
 
 const struct rekey_target *rekey_in_force(const struct request *rq)
 {
-    return seal_config_is_auto(&rq->core->seal_config) ? &rekey_recovery : &rekey_barrier;
+    return core_is_auto(rq->core) ? &rekey_recovery : &rekey_barrier;
 }
 
 static bytes draw(struct request *rq, bytes x, bytes y)
@@ -100,7 +100,7 @@ static bytes draw(struct request *rq, bytes x, bytes y)
 
 struct error *rekey_draw(struct request *rq, str nonce, bytes *ret)
 {
-    if (seal_config_is_auto(&rq->core->seal_config))
+    if (core_is_auto(rq->core))
         return request_memo(rq, draw, bytes_from_str(nonce), (bytes){0}, ret);
     *ret = draw(rq, (bytes){0}, (bytes){0});
     return NULL;

@@ -33,7 +33,7 @@ static struct error *check(struct request *rq, bytes key)
 /* Under a key service there is nothing to give out: a new root key, and that is all. */
 static struct error *adjust(struct request *rq, struct json *state)
 {
-    if (!seal_config_is_auto(&rq->core->seal_config))
+    if (!core_is_auto(rq->core))
         return NULL;
     if (json_get(state, STR("pgp_keys")))
         return fail(rq, ERR_BAD_REQUEST, "PGP key encryption not supported when using stored keys");
@@ -58,7 +58,7 @@ static struct error *store_by_service(struct request *rq, bytes config, bytes ro
 
 static struct error *store(struct request *rq, bytes config, bytes key)
 {
-    if (seal_config_is_auto(&rq->core->seal_config)) /* the key drawn is nobody's: it becomes the root key */
+    if (core_is_auto(rq->core)) /* the key drawn is nobody's: it becomes the root key */
         return store_by_service(rq, config, key);
     uint8_t *root = arena_alloc(rq->arena, BARRIER_KEY_BYTES);
     bytes root_key = {root, BARRIER_KEY_BYTES};

@@ -6,9 +6,7 @@
 
 static struct error *supported(struct request *rq)
 {
-    return seal_config_is_auto(&rq->core->seal_config)
-               ? NULL
-               : fail(rq, ERR_BAD_REQUEST, "recovery rekeying not supported");
+    return core_is_auto(rq->core) ? NULL : fail(rq, ERR_BAD_REQUEST, "recovery rekeying not supported");
 }
 
 static struct error *check(struct request *rq, bytes key)
