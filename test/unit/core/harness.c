@@ -238,6 +238,8 @@ static void open_core(struct harness *h)
         .version = STR("1.14.7+coffer.0.1.0"),
         .engines = all_engines(h),
         .methods = builtin_methods,
+        .seal = h->options.seal,
+        .seal_host = h->options.seal_host,
     };
 
     h->core = core_new(&c);
@@ -245,6 +247,8 @@ static void open_core(struct harness *h)
         h->loops[i].loop = loop_new();
         core_attach_loop(h->core, h->loops[i].loop);
     }
+    if (h->options.seal)
+        assert_ok(core_begin(h->core, h->arena));
     if (h->options.opened)
         h->options.opened(h, h->options.arg);
     for (unsigned i = 0; i < h->n_loops; i++)

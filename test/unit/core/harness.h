@@ -32,6 +32,9 @@ struct harness_options {
     /* Called when core and loops are there and nothing runs yet; or NULL. */
     void (*opened)(struct harness *h, void *arg);
     void *arg;
+    /* A key service, the harness' from then on (it goes with the core: no restart), and its host. */
+    struct seal *seal;
+    struct seal_host *seal_host;
     bool stays_sealed; /* neither initialised nor unsealed */
     bool may_stand_by; /* ready when unsealed, though another core holds the lock */
 };
