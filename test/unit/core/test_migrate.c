@@ -1,4 +1,5 @@
-/* A migration under an HA lock: the node that has it writes; another one finds it done and opens by itself. */
+/* A migration under an HA lock: the node that has it writes; another one finds it done and opens by
+ * itself. */
 #include "core/seal.h"
 #include "harness.h"
 #include "seal/seal.h"
