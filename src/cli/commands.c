@@ -57,6 +57,7 @@ const struct command commands[] = {
     {"lease revoke", "Revokes a lease, or all below a prefix", "ID", cmd_lease_revoke, HTTP, lease_revoke_flags, 1, 1},
     {"list", "Lists what is below a path", "PATH", cmd_list, LIST, NULL, 1, 1},
     {"login", "Logs in and keeps the token", "[TOKEN or K=V...]", cmd_login, FIELD, login_flags, 0, ARGS_ANY},
+    {"monitor", "Prints the server's log as it comes", NULL, cmd_monitor, HTTP, monitor_flags},
     {"namespace", "Namespaces: list, lookup, create, patch, delete, lock, unlock"},
     {"namespace create", "Makes a namespace", "PATH", cmd_namespace_create, FIELD, namespace_create_flags, 1, 1},
     {"namespace delete", "Deletes a namespace", "PATH", cmd_namespace_delete, HTTP, NULL, 1, 1},
@@ -65,7 +66,6 @@ const struct command commands[] = {
     {"namespace lookup", "Shows a namespace", "PATH", cmd_namespace_lookup, OUT, NULL, 1, 1},
     {"namespace patch", "Changes the metadata of a namespace", "PATH", cmd_namespace_patch, FIELD, namespace_patch_flags, 1, 1},
     {"namespace unlock", "Unlocks the API of a namespace", "[PATH]", cmd_namespace_unlock, OUT, NULL, 0, 1, "0-1"},
-    {"monitor", "Prints the server's log as it comes", NULL, cmd_monitor, HTTP, monitor_flags},
     {"operator", "What operators do: init, unseal, seal, rotate"},
 #ifdef COFFER_SERVER
     {"operator diagnose", "Looks for what would keep the server from starting", NULL, cmd_diagnose, COMMAND_USAGE_IS_3, diagnose_flags},
