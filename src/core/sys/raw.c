@@ -40,12 +40,22 @@ static bool is_keyring(str path)
     return str_starts(path, STR("core/keyring"));
 }
 
-/* Keys, what the cluster's identity hangs on, and what is stored in the clear: a record there locks it up. */
+/* Keys, what the cluster's identity hangs on, and what is stored in the clear: a record there locks it up.
+ * And what is in no store: shares given so far, logins that wait. */
 static bool is_protected(str path)
 {
-    static const char *const prefixes[] = {"core/keyring",      "core/cluster/local/info",
-                                           "core/seal-config",  "core/recovery-config",
-                                           "core/recovery-key", "core/hsm/"};
+    static const char *const prefixes[] = {"core/keyring",
+                                           "core/cluster/local/info",
+                                           "core/seal-config",
+                                           "core/recovery-config",
+                                           "core/recovery-key",
+                                           "core/hsm/",
+                                           "core/root-key",
+                                           "core/master",
+                                           "core/shamir-kek",
+                                           "core/upgrade/",
+                                           "core/coffer-root-change",
+                                           "~mem"};
 
     for (size_t i = 0; i < COUNT_OF(prefixes); i++)
         if (str_starts(path, str_from_cstr(prefixes[i])))
@@ -100,6 +110,8 @@ static struct error *raw_exists(struct request *rq, bool *ret)
         return NULL;
     if (is_keyring(path)) /* it does not open as an entry */
         return fail_wrapped(rq, ERR_INTERNAL, "internal error");
+    if (is_protected(path)) /* to be refused */
+        return NULL;
     TRY(get(rq, path, &value));
     *ret = value.p != NULL;
     return NULL;
