@@ -172,9 +172,15 @@ static struct error *dispatch(struct call_state *cs)
         TRY(login_unsupported(rq));
     if (!fn)
         return fail_wrapped(rq, ERR_UNSUPPORTED, "unsupported operation");
-    TRY(fields_parse(rq));
+    bool login = request_route_flags(rq) & ROUTE_LOGIN;
+    struct error *e = fields_parse(rq);
+
+    if (login)
+        TRY(quota_login(rq)); /* what does not parse counts, too */
+    TRY(e);
     int64_t begun_ns = clock_mono_ns(clock_real());
-    struct error *e = request_route_flags(rq) & ROUTE_LOGIN ? login_run(rq, rs, fn) : fn(rq, rs);
+
+    e = login ? login_run(rq, rs, fn) : fn(rq, rs);
 
     cs->handled_ns = clock_mono_ns(clock_real()) - begun_ns;
     TRY(e);

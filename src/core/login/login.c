@@ -6,7 +6,6 @@
 #include "core/login/policy_names.h"
 #include "core/mfa/mfa.h"
 #include "core/mount.h"
-#include "core/quota/quota.h"
 #include "core/route.h"
 
 enum { TYPE_DEFAULT, TYPE_SERVICE, TYPE_BATCH, TYPE_DEFAULT_SERVICE, TYPE_DEFAULT_BATCH }; /* as stored */
@@ -203,7 +202,6 @@ struct error *login_run(struct request *rq, struct response *rs, handler_fn *fn)
     bool watched = method->login_alias && !rule.disabled;
     str alias = {0};
 
-    TRY(quota_login(rq));
     if (watched) {
         TRY(method->login_alias(rq, &alias));
         TRY(lockout_check(rq, &rule, alias));

@@ -239,7 +239,7 @@ bool quota_enter(struct active *a, struct core_call *call, struct arena *scratch
     return fits;
 }
 
-/* Once for a request, however often it runs. */
+/* Once for a request, however often it runs. One that names no role counts for the mount. */
 struct error *quota_login(struct request *rq)
 {
     struct call_state *cs = CONTAINER_OF(rq->txn, struct call_state, txn);
@@ -249,8 +249,10 @@ struct error *quota_login(struct request *rq)
     if (!s || quota_is_exempt(s, rq->path) || !is_by_role(s, rq, rq->mount, rq->rel))
         return NULL;
     if (!cs->quota_counted) {
-        if (rq->mount->engine->login_role)
-            TRY(rq->mount->engine->login_role(rq, &role));
+        struct error *e = rq->mount->engine->login_role ? rq->mount->engine->login_role(rq, &role) : NULL;
+
+        if (e && e->kind == ERR_WOULD_BLOCK)
+            return e;
         const struct quota *q = quota_match(&s->rates, rq->mount->path, rq->rel, role);
 
         if (q)

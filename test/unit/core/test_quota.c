@@ -227,6 +227,8 @@ static void test_roles(void **state)
     assert_int_equal(logins("id-one"), 4);
     assert_int_equal(logins("id-two"), 11);
     assert_int_equal(logins("nobody"), 0);
+    harness_must(&h, 429, OP_UPDATE, "auth/ar/login", "{}");
+    harness_must(&h, 429, OP_UPDATE, "auth/ar/login", "{\"role_id\":{}}");
 #ifdef COFFER_FAULTS
     fault_clear();
 #endif
