@@ -24,7 +24,8 @@ def test_explained_as_it_is(lab):
     asked = [("read", "GET", "kv/a", None), ("update", "PUT", "kv/a", {"v": "2"}), ("read", "GET", "kv/prod/x", None),
              ("read", "GET", "nowhere/x", None), ("update", "PUT", "kv/form", {"name": "x"}), ("update", "PUT", "kv/form", {"v": "x"}),
              ("update", "PUT", "kv/form", {"name": "x", "secret": "y"}), ("delete", "DELETE", "kv/form", None), ("list", "LIST", "kv/", None),
-             ("update", "PUT", "sys/seal", None), ("read", "GET", "sys/health", None), ("update", "PUT", "sys/coffer/explain", {})]
+             ("update", "PUT", "sys/seal", None), ("read", "GET", "sys/health", None), ("read", "GET", "sys/metrics", None),
+             ("read", "GET", "sys/in-flight-req", None), ("update", "PUT", "sys/coffer/explain", {})]
     for operation, method, path, data in asked:
         said = explain(server, token["client_token"], operation, path, **({"data": data} if data else {}))
         done = server.call(method, path, data, token=token["client_token"])

@@ -143,7 +143,7 @@ static struct error *decide_ttl(struct request *rq, struct response *rs, const s
     return ttl_decide(rq, rs, &ask, ret_ns);
 }
 
-struct error *login_make_token(struct request *rq, struct response *rs, const struct login *l,
+struct error *login_make_token(struct request *rq, struct response *rs, str path, const struct login *l,
                                const struct entity *e)
 {
     const struct token_fields *f = &l->token;
@@ -158,7 +158,7 @@ struct error *login_make_token(struct request *rq, struct response *rs, const st
         .n_policies = n,
         .bound_cidrs = f->bound_cidrs,
         .n_bound_cidrs = f->n_bound_cidrs,
-        .path = rq->path,
+        .path = path,
         .display_name = display_name_of(rq, l),
         .entity_id = e->id,
         .meta = l->metadata,
@@ -190,7 +190,7 @@ static struct error *complete(struct request *rq, struct response *rs)
     TRY(find_entity(rq, rs->login, &e, &created));
     TRY(mfa_at_login(rq, rs, e, &waits));
     if (!waits)
-        TRY(login_make_token(rq, rs, rs->login, e));
+        TRY(login_make_token(rq, rs, rq->path, rs->login, e));
     rs->auth->entity_created = created;
     return NULL;
 }

@@ -10,8 +10,8 @@ struct error *login_entity_of_token(struct request *rq, bool *ret_alive) MUST_US
 struct error *login_run(struct request *rq, struct response *rs, handler_fn *fn) MUST_USE;
 /* Another operation than the login's own: who it claims to be is found out first, as for a login. */
 struct error *login_unsupported(struct request *rq) MUST_USE;
-/* The token of a login whose factors are proven, with rq->mount and rq->path of the login. */
-struct error *login_make_token(struct request *rq, struct response *rs, const struct login *l,
+/* The token of a login whose factors are proven, with rq->mount of the login; path: the login's. */
+struct error *login_make_token(struct request *rq, struct response *rs, str path, const struct login *l,
                                const struct entity *e) MUST_USE;
 /* Identity policies of the entity of an answer that shows a token, beside its own. */
 struct error *login_show_policies(struct request *rq, struct response_auth *auth) MUST_USE;

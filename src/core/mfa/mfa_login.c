@@ -387,14 +387,12 @@ static struct error *finish(struct request *rq, struct response *rs, const struc
                             const struct mount *m, const struct entity *e)
 {
     const struct mount *mount = rq->mount;
-    str path = rq->path;
 
     rq->mount = m;
-    rq->path = member_str(waiting, "path");
-    struct error *bad = login_make_token(rq, rs, login_load(rq->arena, waiting), e);
+    struct error *bad =
+        login_make_token(rq, rs, member_str(waiting, "path"), login_load(rq->arena, waiting), e);
 
     rq->mount = mount;
-    rq->path = path;
     return bad;
 }
 

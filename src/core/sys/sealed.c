@@ -359,7 +359,7 @@ bool sys_path_needs_no_token(enum op op, str path)
     for (size_t i = 0; i < COUNT_OF(sealed_routes); i++) {
         const struct sealed_route *r = &sealed_routes[i];
 
-        if ((r->ops & OPS(op)) && !r->only_sealed && str_eq(path, str_from_cstr(r->path)))
+        if ((r->ops & OPS(op)) && !r->only_sealed && r->open == ALL && str_eq(path, str_from_cstr(r->path)))
             return true;
     }
     return false;
