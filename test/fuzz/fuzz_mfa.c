@@ -1,4 +1,5 @@
-/* Stored methods and enforcements of the second factor: what reads as one is written and read again alike. */
+/* Stored methods and enforcements of the second factor: what reads as one, and is written as short as it can
+ * be, is written and read again alike. */
 #include "core/mfa/mfa_private.h"
 
 #include <stdlib.h>
@@ -12,6 +13,9 @@ static void round_trip(struct arena *a, const ProtobufCMessageDescriptor *d, byt
     if (!m)
         return;
     bytes out = pb_pack(a, m);
+
+    if (out.n != in.n) /* the library shortens numbers that were too long, also those of unknown fields */
+        return;
     ProtobufCMessage *again = pb_unpack(a, d, out);
 
     if (!again || pb_pack(a, again).n != out.n)
