@@ -100,8 +100,8 @@ static bool take(struct quota_counts *c, struct address *a, int64_t now_ns, stru
     *ret = (struct quota_told){c->limit, c->limit - a->used, whole_seconds(reset_ns), -1};
     if (fits)
         return true;
-    if (c->block_ns > 0)
-        a->blocked_until_ns = now_ns + c->block_ns;
+    if (c->block_ns > 0 && __builtin_add_overflow(now_ns, c->block_ns, &a->blocked_until_ns))
+        a->blocked_until_ns = INT64_MAX;
     ret->retry_after_s = c->block_ns > 0 ? whole_seconds(c->block_ns) : ret->reset_s;
     return false;
 }

@@ -48,6 +48,11 @@ static void test_block(void **state)
     assert_int_equal(t.retry_after_s, 10);
     assert_true(quota_counts_take(c, STR("a"), 31 * NS_PER_S, &t));
     quota_counts_free(c);
+    c = quota_counts_new(1, NS_PER_S, INT64_MAX - 1); /* longer than the clock lasts */
+    assert_true(quota_counts_take(c, STR("a"), NS_PER_S, &t));
+    assert_false(quota_counts_take(c, STR("a"), NS_PER_S, &t));
+    assert_false(quota_counts_take(c, STR("a"), 3 * NS_PER_S, &t));
+    quota_counts_free(c);
 }
 
 /* More addresses than there are places: the limit of one that comes again at once holds, and all is
