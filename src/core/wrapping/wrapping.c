@@ -138,8 +138,8 @@ struct error *wrapping_apply(struct request *rq, struct response *rs)
     w.ttl_ns = MIN(rq->wrap_ttl_ns, INT64_MAX - clock_wall_ns(rq->clock)); /* its end must be a time */
     if (rs->auth)
         w.wrapped_accessor = rs->auth->accessor;
-    else
-        w.wrapped_accessor = json_get_str(rs->data, STR("secret_id_accessor")); /* of a new secret id */
+    else if (str_eq(rq->mount->type, STR("approle"))) /* a new secret id; elsewhere it is somebody's data */
+        w.wrapped_accessor = json_get_str(rs->data, STR("secret_id_accessor"));
     TRY(plain ? envelope_text(rq, rs, &w.response) : raw_text(rq, rs, &w.response));
     return wrapping_make(rq, rs, &w);
 }

@@ -67,6 +67,29 @@ static void opens_once(void **state)
     rig_done(&r);
 }
 
+/* What is wrapped is not told beside it. */
+static void accessors_of_secret_ids_alone(void **state)
+{
+    (void)state;
+    struct rig r;
+
+    rig_init(&r, "inmem");
+    rig_must(&r, 204, OP_UPDATE, "cubbyhole/a", r.root, "{\"secret_id_accessor\":\"a secret\"}");
+    assert_str(wrapped(&r, 60, OP_READ, "cubbyhole/a", NULL)->wrapped_accessor, "");
+    assert_str(
+        wrapped(&r, 60, OP_UPDATE, "sys/wrapping/wrap", "{\"secret_id_accessor\":\"s\"}")->wrapped_accessor,
+        "");
+    rig_must(&r, 204, OP_UPDATE, "sys/auth/approle", r.root, "{\"type\":\"approle\"}");
+    rig_must(&r, 204, OP_UPDATE, "auth/approle/role/r", r.root, "{}");
+    struct wrap_info *w = wrapped(&r, 60, OP_UPDATE, "auth/approle/role/r/secret-id", "{}");
+    struct json *v = unwrapped(&r, w->token);
+
+    assert_true(w->wrapped_accessor.n > 0);
+    assert_true(
+        str_eq(w->wrapped_accessor, json_get_str(json_get(v, STR("data")), STR("secret_id_accessor"))));
+    rig_done(&r);
+}
+
 /* The token opens it as the caller's own, too; for nothing else is it good, and trying spends it. */
 static void own_token(void **state)
 {
@@ -257,9 +280,13 @@ static void policies_bound_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opens_once),        cmocka_unit_test(own_token),
-        cmocka_unit_test(what_is_wrapped),   cmocka_unit_test(moves_to_a_new_token),
-        cmocka_unit_test(names_no_token),    cmocka_unit_test(jwt),
+        cmocka_unit_test(accessors_of_secret_ids_alone),
+        cmocka_unit_test(opens_once),
+        cmocka_unit_test(own_token),
+        cmocka_unit_test(what_is_wrapped),
+        cmocka_unit_test(moves_to_a_new_token),
+        cmocka_unit_test(names_no_token),
+        cmocka_unit_test(jwt),
         cmocka_unit_test(policies_bound_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
