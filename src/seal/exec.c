@@ -7,6 +7,7 @@
  * configured to encrypt, the one stored with the data to decrypt. Only a 32-byte data key goes through it. */
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "seal/seal_private.h"
 
 #include <errno.h>
@@ -207,10 +208,11 @@ static struct error *child_result(struct arena *a, const struct child *c, const 
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return error_new(a, ERR_INTERNAL, "exec: %s: the program gave %s", op,
                          c->from_out.n ? "more than 8192 bytes" : "nothing");
-    return error_new(a, ERR_INTERNAL, "exec: %s: the program ended with %s %d%s%.*s", op,
+    if (words.n) /* errors are told to whoever gives a share */
+        log_warn("seal", "the key service's program failed", F_CSTR("operation", op), F_STR("stderr", words));
+    return error_new(a, ERR_INTERNAL, "exec: %s: the program ended with %s %d", op,
                      WIFEXITED(status) ? "status" : "signal",
-                     WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), words.n ? ": " : "",
-                     PSTR(words));
+                     WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
 
 static struct error *run(struct seal *s, struct arena *a, const char *op, str key_id, bytes in, bytes *ret)

@@ -145,7 +145,8 @@ def test_a_program_is_asked(lab):
     away = program.parent / "keys.away"
     away.touch()
     server.start()
-    wait_until(lambda: "exec: decrypt: the program ended with status 3: the token is away" in server.tail())
+    wait_until(lambda: "exec: decrypt: the program ended with status 3" in server.tail())
+    assert 'stderr="the token is away"' in server.tail()
     assert sealed(server) and server.call("GET", "sys/health", token=None).status == 503
     away.unlink()
     server.active()
