@@ -7,6 +7,7 @@ import sys
 
 import lab as lab_module
 import pytest
+from test_seals import static
 
 READER = str(lab_module.ROOT / "test/golden/tools/read-store")
 
@@ -123,3 +124,58 @@ def test_life(lab, ring, files, tmp_path):
     assert not any(secret in text for secret in shares + new + [server.root])
     raw = audit.read_text()  # a device that shows all other values in the clear
     assert "sys/generate-root/update" in raw and not any(share in raw for share in shares + new)
+
+
+def test_recovery_shares(lab, ring, files):
+    """Under a key service: the recovery shares are encrypted, at init and at a rekey that the server keeps."""
+    binary, text, armored, signs = files
+    server = lab.server(storage="file", config="# seals\n" + static())
+    flags = ("-recovery-shares=2", "-recovery-threshold=2")
+    for wrong, error in (((*flags, "-recovery-pgp-keys=%s,%s" % (binary, signs)), "error setting up encryption for PGP message"),
+                         ((*flags, "-recovery-pgp-keys=%s" % binary), "incorrect number of PGP keys"),
+                         (("-pgp-keys=%s" % binary,), "parameters pgp_keys not applicable to seal type static")):
+        refused = server.cli("operator", "init", *wrong)
+        assert refused.returncode == 2 and error in refused.stderr, refused
+        assert not server.call("GET", "sys/init").body["initialized"]
+    made = json.loads(ok(server, "operator", "init", *flags, "-format=json", "-recovery-pgp-keys=%s,%s" % (text, armored),
+                         "-root-token-pgp-key=%s" % binary))
+    assert made["unseal_keys_b64"] == [] and made["recovery_keys_shares"] == 2 and made["recovery_keys_threshold"] == 2
+    assert bytes.fromhex(made["recovery_keys_hex"][0]) == base64.b64decode(made["recovery_keys_b64"][0])
+    shares = [ring.open(message) for message in made["recovery_keys_b64"]]
+    server.root = ring.open(made["root_token"])
+    server.active()
+    ok(server, "token", "lookup")
+    config = json.loads(base64.b64decode(json.loads((server.store / "core/_recovery-config").read_text())["Value"]))
+    assert config["pgp_keys"] == [base64.b64encode(ring.run("--export", name)).decode() for name in ("ann", "bob")]
+    assert new_root(server, ring, armored, shares)
+
+    begin = ("operator", "rekey", "-target=recovery", "-init", "-n=2", "-t=2", "-backup", "-format=json")
+    started = json.loads(ok(server, *begin, "-pgp-keys=%s,%s" % (binary, signs)))
+    ok(server, "operator", "rekey", "-target=recovery", "-nonce=" + started["nonce"], shares[0])
+    refused = server.cli("operator", "rekey", "-target=recovery", "-nonce=" + started["nonce"], shares[1])
+    assert refused.returncode == 2 and "error setting up encryption for PGP message" in refused.stderr, refused
+    server.cli("operator", "rekey", "-target=recovery", "-cancel")
+    assert new_root(server, ring, armored, shares)  # nothing was changed
+
+    started = json.loads(ok(server, *begin, "-pgp-keys=%s,%s" % (binary, armored)))
+    assert started["pgp_fingerprints"] == [ring.fingerprints["ann"], ring.fingerprints["bob"]] and started["backup"]
+    nonce = "-nonce=" + started["nonce"]
+    ok(server, "operator", "rekey", "-target=recovery", nonce, shares[0])
+    made = json.loads(ok(server, "operator", "rekey", "-target=recovery", nonce, "-format=json", shares[1]))
+    new = [ring.open(message) for message in made["keys_base64"]]
+    kept = json.loads(ok(server, "operator", "rekey", "-target=recovery", "-backup-retrieve", "-format=json"))["data"]
+    assert ring.open(kept["KeysB64"][ring.fingerprints["bob"]][0]) == new[1]
+    ok(server, "operator", "rekey", "-target=recovery", "-backup-delete")
+    assert server.cli("operator", "rekey", "-target=recovery", "-backup-retrieve").returncode == 2
+    assert new_root(server, ring, armored, new)
+    ok(server, "operator", "seal")
+    unsealed(server, new)
+    assert not any(secret in server.log.read_text(errors="replace") for secret in shares + new + [server.root])
+
+
+def new_root(server, ring, key, shares):
+    """A root token for who has `key`, by these shares; told whether it is one."""
+    started = json.loads(ok(server, "operator", "generate-root", "-init", "-pgp-key=%s" % key, "-format=json"))
+    for share in shares:
+        made = json.loads(ok(server, "operator", "generate-root", "-nonce=" + started["nonce"], "-format=json", share))
+    return "root" in ok(server, "token", "lookup", token=ring.open(made["encoded_token"]))
