@@ -517,12 +517,48 @@ static struct error *rewrap_load(struct core *c, struct question *q)
     return barrier_root_key(c->opened->barrier, q->arena, &q->clear);
 }
 
+/* Very old stores have the settings of the recovery shares inside the barrier. What cannot be read stays
+ * there: outside it would keep the store shut. */
+static struct error *move_recovery_config(struct request *rq, struct response *rs)
+{
+    struct view core = txn_view(rq->txn, SPACE_CORE);
+    struct seal_config unused = {0};
+    bytes now, old;
+
+    (void)rs;
+    TRY(view_get(&core, STR("recovery-seal-config"), &old));
+    if (!old.p)
+        return NULL;
+    TRY(txn_get_raw(rq->txn, STR("core/recovery-config"), &now));
+    if (!now.p) {
+        TRY(recovery_config_parse(rq->arena, old, &unused));
+        TRY(txn_put_raw(rq->txn, STR("core/recovery-config"), old));
+    }
+    return view_delete(&core, STR("recovery-seal-config"));
+}
+
+static void find_recovery_config(struct core *c)
+{
+    struct arena *a = arena_new(0);
+    bool exists;
+    struct error *e = active_run(atomic_load(&c->active), a, move_recovery_config, NULL);
+
+    if (!e)
+        e = core_load_seal_config(c, a, &exists);
+    if (e)
+        log_warn("core", "the settings of the recovery shares cannot be moved",
+                 F_STR("error", error_log_text(a, e)));
+    arena_free(a);
+}
+
 void autoseal_active(struct autoseal *s)
 {
     struct core *c = s->core;
 
     if (!c->seal || c->stored_seal != c->seal)
         return;
+    if (c->seal_config.threshold == 0)
+        find_recovery_config(c);
     struct question *q = question_new(s, rewrap_ask, rewrap_answered);
     struct error *e = rewrap_load(c, q);
 

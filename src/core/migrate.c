@@ -31,6 +31,16 @@ static struct error *no_way(const struct core *c, struct arena *a, const char *f
                                from);
 }
 
+static struct error *no_recovery_config(const struct core *c, struct arena *a)
+{
+    bytes inside; /* the barrier: it moves out when the node is active */
+
+    TRY(storage_get(c->config.storage, a, STR("core/recovery-seal-config"), &inside));
+    return error_new(a, ERR_BAD_REQUEST,
+                     inside.p ? "Cannot migrate seals while using a legacy recovery seal config"
+                              : "Recovery seal configuration not found for existing seal");
+}
+
 struct error *migration_find(struct core *c, struct arena *a, const struct seal_config *config)
 {
     const struct seal *old = c->config.disabled_seal;
@@ -41,7 +51,7 @@ struct error *migration_find(struct core *c, struct arena *a, const struct seal_
     if (!is_target && seal_config_is_auto(config) && !(old && is_type(config->type, old)))
         return no_way(c, a, config->type);
     if (seal_config_is_auto(config) && config->threshold == 0)
-        return error_new(a, ERR_BAD_REQUEST, "Recovery seal configuration not found for existing seal");
+        return no_recovery_config(c, a);
     c->migration.mode = true;
     c->migration.same_type = old && is_type(type_of(c->seal), old);
     log_warn("core",

@@ -65,6 +65,11 @@ bool seal_config_is_auto(const struct seal_config *c)
     return c->type[0] && strcmp(c->type, "shamir") != 0;
 }
 
+struct error *recovery_config_parse(struct arena *a, bytes text, struct seal_config *ret)
+{
+    return stored_config_parse(a, "core/recovery-config", text, ret);
+}
+
 /* Under an auto seal it is the recovery shares that people hold. A store from before those have settings of
  * their own has them inside the barrier: none here. */
 static struct error *recovery_config_load(struct storage *s, struct arena *a, struct seal_config *ret)
@@ -73,7 +78,7 @@ static struct error *recovery_config_load(struct storage *s, struct arena *a, st
 
     ret->shares = ret->threshold = 0;
     TRY(storage_get(s, a, STR("core/recovery-config"), &config));
-    return config.p ? stored_config_parse(a, "core/recovery-config", config, ret) : NULL;
+    return config.p ? recovery_config_parse(a, config, ret) : NULL;
 }
 
 struct error *seal_config_load(struct storage *s, struct arena *a, struct seal_config *ret, bool *ret_exists)

@@ -25,6 +25,8 @@ struct error *seal_config_check(struct arena *a, int64_t shares, int64_t thresho
  * */
 struct error *seal_config_load(struct storage *s, struct arena *a, struct seal_config *ret, bool *ret_exists)
     MUST_USE;
+/* The text of core/recovery-config: what there is in it goes to shares, threshold and nonce. */
+struct error *recovery_config_parse(struct arena *a, bytes text, struct seal_config *ret) MUST_USE;
 bool seal_config_is_auto(const struct seal_config *c);
 bytes seal_config_text(struct arena *a, unsigned shares, unsigned threshold);
 /* The same of any type; stored: 1, and 0 in core/recovery-config. */

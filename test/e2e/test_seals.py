@@ -1,5 +1,6 @@
 """Key services: a server that unseals by itself, from init over restarts to the day its service is gone."""
 import base64
+import json
 import os
 import stat
 import subprocess
@@ -247,3 +248,37 @@ def test_the_same_share_counts_once(lab):
     for _ in range(3):
         assert server.call("PUT", "sys/unseal", {"key": server.keys[0]}, token=None).body["progress"] == 1
     assert sealed(server)
+
+
+def test_settings_of_recovery_shares_inside_the_barrier(lab):
+    """As very old stores have them: they move out once the node is active; what cannot be read stays where it is."""
+    server = lab.server(storage="file", config="raw_storage_endpoint = true\n# seals\n" + static())
+    init(server)
+    outside, inside = (server.store / "core" / name for name in ("_recovery-config", "_recovery-seal-config"))
+    text = base64.b64decode(json.loads(outside.read_text())["Value"]).decode()
+
+    def as_it_was(value):
+        server.ok("PUT", "sys/raw/core/recovery-seal-config", {"value": value})
+        server.stop()
+        outside.unlink(missing_ok=True)
+        return server
+
+    as_it_was("{}").start()
+    server.active()
+    wait_until(lambda: "the settings of the recovery shares cannot be moved" in server.tail())
+    assert server.call("GET", "sys/seal-status", token=None).body["t"] == 0 and inside.exists() and not outside.exists()
+    as_it_was(text)
+    set_config(server, static().replace("{\n", '{\n  disabled = "true"\n', 1))
+    with pytest.raises(AssertionError, match="Cannot migrate seals while using a legacy recovery seal config"):
+        server.start()
+    server.proc = None
+    set_config(server, static())
+    server.start()
+    server.active()
+    wait_until(lambda: server.call("GET", "sys/seal-status", token=None).body["t"] == 2)
+    assert not inside.exists()
+    assert base64.b64decode(json.loads(outside.read_text())["Value"]).decode() == text
+    server.ok("PUT", "sys/seal")
+    for key in server.keys[:2]:
+        last = server.call("PUT", "sys/unseal", {"key": key}, token=None)
+    assert last.body["sealed"] is False
