@@ -72,7 +72,7 @@ golden.Server = Server
 @functools.lru_cache(None)
 def scenario(name):
     made = golden.Scenario(str(HERE / "api/core" / (name + ".jsonl")))
-    if MODE == "injected" and not name.startswith(("sys-", "namespace-")):  # those show the storage's name
+    if MODE == "injected" and not name.startswith(("sys-", "namespace-", "config-state")):  # those show the storage's name
         made.header["storage"] = "sqlite"
     return made
 
