@@ -2,6 +2,9 @@
 #include "base/log.h"
 #include "cli/cmd.h"
 
+#include <signal.h>
+#include <unistd.h>
+
 const struct flag monitor_flags[] = {
     {"log-level", FLAG_STRING, .initial = "info",
      .help = "The least level to show: trace, debug, info, warn or error."},
@@ -14,6 +17,13 @@ static bool put_piece(void *arg, str piece)
     struct cli *c = arg;
 
     return fwrite(piece.p, 1, piece.n, c->out) == piece.n && fflush(c->out) == 0;
+}
+
+/* What was written is flushed. */
+static void leave(int signal)
+{
+    (void)signal;
+    _exit(0);
 }
 
 struct error *cmd_monitor(struct cli *c)
@@ -35,6 +45,8 @@ struct error *cmd_monitor(struct cli *c)
     json_set_str(c->arena, params, STR("log_level"), level);
     json_set_str(c->arena, params, STR("log_format"), format);
     c->exit_code = 1; /* of any error */
+    (void)signal(SIGINT, leave);
+    (void)signal(SIGTERM, leave);
     TRY(cli_client(c, &client));
     TRY(prefixed(c, client_stream(client, c->arena, &rq, put_piece, c, &answer), "Error starting monitor"));
     TRY(prefixed(c, client_check(c->arena, &answer), "Error starting monitor"));

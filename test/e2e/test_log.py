@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import select
+import signal
 import subprocess
 import tarfile
 import time
@@ -75,10 +76,19 @@ def test_monitor_command(lab):
     assert bad.returncode == 1 and b"loud is an unknown log level" in bad.stderr
     denied = subprocess.run([server.binary, "monitor"], env={**env, "VAULT_TOKEN": "wrong"}, capture_output=True, timeout=60)
     assert denied.returncode == 1 and b"permission denied" in denied.stderr
-    with subprocess.Popen([server.binary, "monitor", "-log-level=debug"], env=env, stdout=subprocess.PIPE) as command:
+
+    def started():
+        command = subprocess.Popen([server.binary, "monitor", "-log-level=debug"], env=env, stdout=subprocess.PIPE)
         deadline = time.monotonic() + 30
         while not select.select([command.stdout], [], [], 0.05)[0] and time.monotonic() < deadline:
             server.ok("GET", "sys/mounts")  # until the command shows one
+        return command
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with started() as command:
+            command.send_signal(number)
+            assert command.wait(30) == 0
+    with started() as command:
         server.ok("PUT", "sys/seal")
         out = command.stdout.read().decode()
     assert "request_path=/v1/sys/mounts" in out and "core: marked as sealed" in out and command.returncode == 0
