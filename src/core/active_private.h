@@ -45,6 +45,7 @@ struct mount_set { /* a mount table and the arena it lives in (this struct too);
     _Atomic(uint32_t) refs;
     struct arena *arena;
     struct mount_table table;
+    size_t bytes[2][2]; /* stored tables: of auth methods, local */
 };
 
 struct snapshot {

@@ -78,7 +78,7 @@ void call_make_request_line(struct call_state *cs);
 /* Sends the call to the storage pool in `mode`; false: the pool's queue is full. */
 bool call_to_pool(struct call_state *cs, enum txn_mode mode) MUST_USE;
 /* measure.c: the request is done: its times into the registry. Once, on its loop. */
-void call_measure(const struct call_state *cs, int64_t now_ns);
+void call_measure(struct call_state *cs, int64_t now_ns);
 void memos_free(void *call_state); /* memo.c; deferred in the request's arena */
 /* The same with the pool for what takes long; the call fails when that is full. */
 void call_to_slow_pool(struct call_state *cs);

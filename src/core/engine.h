@@ -156,6 +156,8 @@ struct engine {
     struct error *(*renew)(struct request *rq, struct renewal *r);
     /* methods with roles: whose role a login asks for, before any proof; empty: none. For quotas. */
     struct error *(*login_role)(struct request *rq, str *ret_name);
+    /* kv: the folder of the mount's view that has an entry for each secret ("": all), for counting them. */
+    str (*secrets_folder)(struct arena *a, const struct mount *m);
     /* What is over in the mount's view is removed, now and then. */
     const struct sweep_folder *sweep;
     /* secrets engines, with the mount's view: a lease the engine gave out (response.secret_lease) is to be

@@ -361,6 +361,7 @@ static void internal_end(struct call_state *cs)
     struct core *c = cs->active->core;
     struct arena *a = cs->call->rq.arena;
 
+    txn_measured(&cs->txn);
     if (cs->internal_done)
         cs->internal_done(cs->call->error, cs->call->rq.internal_arg);
     unsigned parity = cs->parity;
@@ -381,6 +382,7 @@ void call_failed(struct call_state *cs, struct error *e)
 {
     cs->call->error = e;
     cs->call->rs = (struct response){0};
+    cs->txn.measures = NULL;
     finish(cs);
 }
 
@@ -402,6 +404,7 @@ void call_committed(struct call_state *cs)
 {
     struct response *rs = &cs->call->rs;
 
+    txn_measured(&cs->txn);
     if (!cs->call->error && rs->again) {
         if (!cs->later_step)
             keep_first_step(cs);

@@ -22,8 +22,9 @@ struct mount {
     /* NULL: a type this program does not have; kept, shown, its paths answer an error */
     const struct engine *engine;
     struct space *space;
-    const struct json *entry;   /* as stored, unknown fields and all */
-    _Atomic(uint16_t) *metrics; /* by operation: route.OP.PATH; METRIC_NONE: not asked for yet */
+    const struct json *entry; /* as stored, unknown fields and all */
+    _Atomic(uint16_t)
+        *metrics; /* series, by enum mount_metric (core/measure.h); METRIC_NONE: not asked for yet */
 };
 
 struct mount_table { /* sorted by path; never changes */

@@ -1,6 +1,7 @@
 #include "core/mount_store.h"
 
 #include "base/encode.h"
+#include "core/measure.h"
 #include "core/quota/quota.h"
 #include "core/stored.h"
 
@@ -353,7 +354,7 @@ static struct mount mount_make(struct active *active, struct arena *arena, const
         m.routes = engine->routes;
     }
     m.space = space_of(active, arena, &m);
-    m.metrics = ARENA_ARRAY(arena, _Atomic(uint16_t), OP_COUNT_);
+    m.metrics = ARENA_ARRAY(arena, _Atomic(uint16_t), MOUNT_METRIC_COUNT_);
     return m;
 }
 
@@ -378,6 +379,11 @@ struct mount_set *mount_set_make(struct active *a, const struct mount_tables *t)
             v[n++] = mount_make(a, arena, entries_of(t, i)->items[k], kinds[i].auth);
     qsort(v, n, sizeof(*v), compare_mounts);
     set->table = (struct mount_table){v, n};
+    struct arena *packing = arena_new(0);
+
+    for (int i = 0; i < TABLE_COUNT_; i++)
+        set->bytes[kinds[i].auth][kinds[i].local] = stored_table_bytes(packing, t->tables[i]).n;
+    arena_free(packing);
     return set;
 }
 

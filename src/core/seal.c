@@ -6,6 +6,7 @@
 #include "crypto/crypto.h"
 #include "crypto/shares.h"
 #include "seal/blob.h"
+#include "seal/seal.h"
 
 #include <stdlib.h>
 
@@ -146,12 +147,14 @@ struct error *stored_keys_root(struct arena *a, bytes clear, struct secret **ret
 
 bytes seal_blob_make(struct arena *a, struct rng *rng, bytes unseal_key, bytes root_key)
 {
+    int64_t begun_ns = clock_mono_ns(clock_real());
     bytes clear = stored_keys_text(a, root_key);
     size_t n = AEAD_NONCE_BYTES + clear.n + AEAD_TAG_BYTES;
     uint8_t *out = arena_alloc(a, n);
 
     rng_bytes(rng, out, AEAD_NONCE_BYTES);
     aead_seal_once(out + AEAD_NONCE_BYTES, unseal_key, out, (bytes){0}, clear);
+    seal_measure("shamir", true, begun_ns, true);
     return seal_blob_text(a, &(struct seal_blob){.ciphertext = {out, n}});
 }
 
@@ -168,6 +171,7 @@ struct error *seal_blob_open(struct arena *a, bytes blob, bytes unseal_key, stru
         return error_new(a, ERR_BAD_REQUEST,
                          "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: "
                          "wrong key length");
+    int64_t begun_ns = clock_mono_ns(clock_real());
     struct aead_key *k = aead_key_new(unseal_key);
     size_t n = sealed.n - AEAD_NONCE_BYTES - AEAD_TAG_BYTES;
     uint8_t *clear = arena_alloc(a, n + 1);
@@ -175,6 +179,7 @@ struct error *seal_blob_open(struct arena *a, bytes blob, bytes unseal_key, stru
                         (bytes){sealed.p + AEAD_NONCE_BYTES, sealed.n - AEAD_NONCE_BYTES});
 
     aead_key_free(k);
+    seal_measure("shamir", false, begun_ns, ok);
     if (!ok)
         return error_new(a, ERR_BAD_REQUEST,
                          "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: "

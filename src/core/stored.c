@@ -217,13 +217,17 @@ struct error *stored_table_load(struct view *v, str path, struct arena *a, struc
     return NULL;
 }
 
-struct error *stored_table_save(struct view *v, str path, const struct json *table)
+bytes stored_table_bytes(struct arena *a, const struct json *table)
 {
-    struct arena *a = view_arena(v);
     struct buf clear;
 
     buf_init(&clear, a, SIZE_MAX / 4);
     json_write(&clear, table);
     buf_put_byte(&clear, '\n');
-    return view_put(v, path, stored_gzip(a, buf_bytes(&clear)));
+    return stored_gzip(a, buf_bytes(&clear));
+}
+
+struct error *stored_table_save(struct view *v, str path, const struct json *table)
+{
+    return view_put(v, path, stored_table_bytes(view_arena(v), table));
 }

@@ -11,4 +11,5 @@ bytes stored_snappy(struct arena *a, bytes clear); /* 'S' and a stream of snappy
 
 /* A table entry {"type": T, "entries": [...]}; NULL: absent. */
 struct error *stored_table_load(struct view *v, str path, struct arena *a, struct json **ret) MUST_USE;
+bytes stored_table_bytes(struct arena *a, const struct json *table); /* as it is saved */
 struct error *stored_table_save(struct view *v, str path, const struct json *table) MUST_USE;

@@ -612,6 +612,34 @@ void txn_on_commit(struct txn *t, void (*fn)(struct active *a, void *arg), void 
     t->hooks_end = &h->next;
 }
 
+static void measure(struct txn *t, uint16_t metric, int64_t ns)
+{
+    struct txn_measure *m = ARENA_NEW(t->arena, struct txn_measure);
+
+    *m = (struct txn_measure){.next = t->measures, .metric = metric, .ns = ns};
+    t->measures = m;
+}
+
+void txn_time(struct txn *t, uint16_t metric, int64_t begun_ns)
+{
+    measure(t, metric, MAX(clock_mono_ns(clock_real()) - begun_ns, 0));
+}
+
+void txn_count(struct txn *t, uint16_t metric)
+{
+    measure(t, metric, -1);
+}
+
+void txn_measured(struct txn *t)
+{
+    for (const struct txn_measure *m = t->measures; m; m = m->next)
+        if (m->ns < 0)
+            metric_count(m->metric, 1);
+        else
+            metric_time(m->metric, m->ns, 1);
+    t->measures = NULL;
+}
+
 struct error *txn_exclusive(struct txn *t)
 {
     if (t->stop != TXN_GO)

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/metrics.h"
 
 struct active;
 struct mount;
@@ -79,6 +80,10 @@ struct error *txn_exclusive(struct txn *t) MUST_USE;
 /* A raw entry (no barrier record) in the same batch; core only: seal config, keyring, seal blobs. */
 struct error *txn_put_raw(struct txn *t, str path, bytes value) MUST_USE;
 struct error *txn_get_raw(struct txn *t, str path, bytes *ret) MUST_USE; /* absent: p == NULL */
+/* A sample of base/metrics.h, from begun_ns (monotonic) to now; one more of a counter. Nothing when the run
+ * is thrown away. */
+void txn_time(struct txn *t, uint16_t metric, int64_t begun_ns);
+void txn_count(struct txn *t, uint16_t metric);
 bool txn_has_writes(const struct txn *t);
 
 /* The core's own views. */

@@ -33,6 +33,12 @@ struct txn_hook {
     void *arg;
 };
 
+struct txn_measure {
+    struct txn_measure *next;
+    uint16_t metric;
+    int64_t ns; /* -1: of a counter */
+};
+
 struct txn_read {
     struct space *space;
     uint64_t seq, begun;
@@ -56,6 +62,7 @@ struct txn {
     struct txn_write *writes;
     unsigned n_writes, n_kept, cap_writes;
     struct txn_hook *hooks, **hooks_end, **hooks_kept;
+    struct txn_measure *measures;
 };
 
 void txn_begin(struct txn *t, struct active *a, struct arena *arena, enum txn_mode mode);
@@ -65,3 +72,4 @@ bool txn_reads_are_consistent(const struct txn *t);
 /* Drops what an error drops: all writes and hooks but the kept ones. */
 void txn_fail(struct txn *t);
 void txn_drop_hooks(struct txn *t);
+void txn_measured(struct txn *t); /* the run stands: its measures into the registry, once */

@@ -114,7 +114,30 @@ static struct error *check(struct seal *s, struct arena *a)
     return NULL;
 }
 
-struct error *seal_encrypt(struct seal *s, struct arena *a, bytes clear, bytes *ret_blob)
+/* It happens rarely: the series are looked up each time. */
+static void measure_as(struct arena *a, const char *type, const char *what, int64_t ns, bool ok)
+{
+    uint16_t done = metric_id(METRIC_COUNTER, arena_fmt(a, "seal.%s%s", type, what), NULL, 0),
+             took = metric_id(METRIC_SAMPLE, arena_fmt(a, "seal.%s%s.time", type, what), NULL, 0);
+
+    metric_count(done, 1);
+    metric_time(took, ns, 1);
+    if (!ok)
+        metric_count(metric_id(METRIC_COUNTER, arena_fmt(a, "seal.%s%s.error", type, what), NULL, 0), 1);
+}
+
+void seal_measure(const char *type, bool encrypts, int64_t begun_ns, bool ok)
+{
+    int64_t ns = clock_mono_ns(clock_real()) - begun_ns;
+    const char *what = encrypts ? "encrypt" : "decrypt";
+    struct arena *a = arena_new(0);
+
+    measure_as(a, "", what, ns, ok);
+    measure_as(a, arena_fmt(a, "%s.", type).p, what, ns, ok);
+    arena_free(a);
+}
+
+static struct error *encrypt(struct seal *s, struct arena *a, bytes clear, bytes *ret_blob)
 {
     struct seal_blob b = {0};
 
@@ -130,7 +153,16 @@ struct error *seal_encrypt(struct seal *s, struct arena *a, bytes clear, bytes *
     return NULL;
 }
 
-struct error *seal_decrypt(struct seal *s, struct arena *a, bytes blob, struct secret **ret)
+struct error *seal_encrypt(struct seal *s, struct arena *a, bytes clear, bytes *ret_blob)
+{
+    int64_t begun_ns = clock_mono_ns(clock_real());
+    struct error *e = encrypt(s, a, clear, ret_blob);
+
+    seal_measure(s->ops->type, true, begun_ns, !e);
+    return e;
+}
+
+static struct error *decrypt(struct seal *s, struct arena *a, bytes blob, struct secret **ret)
 {
     struct seal_blob b;
 
@@ -138,6 +170,15 @@ struct error *seal_decrypt(struct seal *s, struct arena *a, bytes blob, struct s
         return error_new(a, ERR_INTERNAL, "failed to proto decode stored keys: the entry is damaged");
     TRY(check(s, a));
     return s->ops->decrypt(s, a, &b, ret);
+}
+
+struct error *seal_decrypt(struct seal *s, struct arena *a, bytes blob, struct secret **ret)
+{
+    int64_t begun_ns = clock_mono_ns(clock_real());
+    struct error *e = decrypt(s, a, blob, ret);
+
+    seal_measure(s->ops->type, false, begun_ns, !e);
+    return e;
 }
 
 struct error *seal_test(struct seal *s, struct arena *a)

@@ -13,6 +13,7 @@
 #pragma once
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/metrics.h"
 #include "base/rand.h"
 #include "base/secure.h"
 #include "config/config.h"
@@ -52,3 +53,6 @@ struct error *seal_decrypt(struct seal *s, struct arena *a, bytes blob, struct s
 int64_t seal_keep(struct seal *s, struct arena *a);
 /* Encrypts and decrypts something: does the service do its work? */
 struct error *seal_test(struct seal *s, struct arena *a) MUST_USE;
+
+/* Counts a root key or the like that was encrypted or decrypted with a seal of this type ("shamir": by shares). */
+void seal_measure(const char *type, bool encrypts, int64_t begun_ns, bool ok);

@@ -1,6 +1,7 @@
 /* claim: what a login does to identities, and what they give a token. */
 #include "core/identity/identity_private.h"
 #include "core/login/policy_names.h"
+#include "core/measure.h"
 
 /* ret: for the rest of this request; others see it once it is published. */
 static struct error *make(struct request *rq, const struct identity_claim *c, const struct entity **ret)
@@ -65,14 +66,20 @@ static struct error *update(struct request *rq, const struct identity_claim *c, 
 struct error *identity_of_login(struct request *rq, const struct identity_claim *c, const struct entity **ret,
                                 bool *ret_created)
 {
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
     TRY(identity_find_alias(rq, c->mount_accessor, c->name, ret));
     const struct entity_alias *alias = *ret ? entity_alias_named(*ret, c->mount_accessor, c->name) : NULL;
 
     *ret_created = *ret == NULL;
-    if (*ret && ((*ret)->disabled || metadata_is(alias, c->metadata)))
-        return NULL;
-    TRY(txn_exclusive(rq->txn)); /* alone, the look above is the last word */
-    return *ret ? update(rq, c, (*ret)->id, alias->id) : make(rq, c, ret);
+    if (!*ret || (!(*ret)->disabled && !metadata_is(alias, c->metadata))) {
+        TRY(txn_exclusive(rq->txn)); /* alone, the look above is the last word */
+        TRY(*ret ? update(rq, c, (*ret)->id, alias->id) : make(rq, c, ret));
+    }
+    if (*ret_created)
+        measure_entity_creation(rq);
+    txn_time(rq->txn, METRIC_IDENTITY_CREATE_OR_FETCH, begun_ns);
+    return NULL;
 }
 
 /* ---- policies ---- */

@@ -320,9 +320,12 @@ struct error *identity_get(struct request *rq, str id, IdentityPb__Entity **ret,
 struct error *identity_put(struct request *rq, const IdentityPb__Entity *m,
                            const IdentityPb__LocalAliases *local)
 {
+    int64_t begun_ns = clock_mono_ns(clock_real());
     struct edit *e;
 
     TRY(edit_begin(&e, rq));
     TRY(edit_put_entity(e, m, local));
-    return edit_commit(e);
+    TRY(edit_commit(e));
+    txn_time(rq->txn, METRIC_IDENTITY_UPSERT_ENTITY, begun_ns);
+    return NULL;
 }

@@ -214,8 +214,8 @@ static void join(struct request *rq, const struct entity *e, const str *ids, siz
     rq->joined = j;
 }
 
-struct error *identity_refresh_groups(struct request *rq, const struct entity *entity, str mount_accessor,
-                                      const str *names, size_t n)
+static struct error *refresh_groups(struct request *rq, const struct entity *entity, str mount_accessor,
+                                    const str *names, size_t n)
 {
     const struct group *const *has;
     size_t n_has, direct, n_ids = 0;
@@ -247,6 +247,16 @@ struct error *identity_refresh_groups(struct request *rq, const struct entity *e
         return NULL;
     join(rq, entity, ids, n_ids);
     return edit_commit(e);
+}
+
+struct error *identity_refresh_groups(struct request *rq, const struct entity *entity, str mount_accessor,
+                                      const str *names, size_t n)
+{
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
+    TRY(refresh_groups(rq, entity, mount_accessor, names, n));
+    txn_time(rq->txn, METRIC_IDENTITY_REFRESH_GROUPS, begun_ns);
+    return NULL;
 }
 
 /* ---- the table ---- */

@@ -248,6 +248,11 @@ struct error *identity_count(struct request *rq, size_t *ret_n)
     return NULL;
 }
 
+void identity_count_aliases(struct request *rq, const str *accessors, uint64_t *counts, size_t n)
+{
+    index_count_aliases(active_index(rq->active), accessors, counts, n);
+}
+
 struct found { /* groups, each once */
     const struct group **list;
     size_t n, cap;

@@ -71,6 +71,8 @@ struct error *identity_entity_for(struct request *rq, str entity_id, const struc
 struct error *identity_find_alias(struct request *rq, str mount_accessor, str name, const struct entity **ret)
     MUST_USE;
 struct error *identity_count(struct request *rq, size_t *ret_n) MUST_USE; /* of all entities */
+/* After that: adds to counts[i] the aliases of entities that have accessors[i], which are sorted. */
+void identity_count_aliases(struct request *rq, const str *accessors, uint64_t *counts, size_t n);
 /* The groups it is in, itself or through others: first those it is in itself, by id. */
 struct error *identity_groups_for(struct request *rq, const struct entity *e, const struct group *const **ret,
                                   size_t *ret_n) MUST_USE;

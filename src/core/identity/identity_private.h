@@ -90,6 +90,8 @@ const struct object *const *index_all(struct index *x, struct arena *a, enum ind
 /* The groups that have this one as a parent, sorted by id. */
 const struct group *const *index_children(struct index *x, struct arena *a, str group_id, size_t *ret_n);
 size_t index_count_entities(struct index *x);
+/* Adds to counts[i] the aliases of entities that have accessors[i], which are sorted. */
+void index_count_aliases(struct index *x, const str *accessors, uint64_t *counts, size_t n);
 
 /* ---- identity.c ---- */
 

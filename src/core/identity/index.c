@@ -542,6 +542,34 @@ size_t index_count_entities(struct index *x)
     return n;
 }
 
+static int compare_str(const void *x, const void *y)
+{
+    return str_cmp(*(const str *)x, *(const str *)y);
+}
+
+void index_count_aliases(struct index *x, const str *accessors, uint64_t *counts, size_t n)
+{
+    for (int i = 0; i < SHARDS; i++) {
+        struct shard *s = &x->shards[i];
+
+        mutex_lock(&s->mutex);
+        for (size_t k = 0; k < s->n_buckets; k++)
+            for (const struct node *node = s->buckets[k]; node; node = node->next) {
+                str accessor = {0};
+
+                if (node->key == KEY_ENTITY_ALIAS)
+                    (void)words(node->key, node->object, node->at, &accessor);
+                const str *found = n && accessor.n
+                                       ? bsearch(&accessor, accessors, n, sizeof(*accessors), compare_str)
+                                       : NULL;
+
+                if (found)
+                    counts[found - accessors]++;
+            }
+        mutex_unlock(&s->mutex);
+    }
+}
+
 /* ---- its life ---- */
 
 struct index *index_new(void)

@@ -39,6 +39,7 @@ static void arm(struct lease_manager *m, int64_t due_ns)
 static struct error *expire(struct request *rq, struct response *rs)
 {
     struct expiry *x = rq->internal_arg;
+    int64_t begun_ns = clock_mono_ns(clock_real());
     struct view v = txn_view(rq->txn, SPACE_EXPIRE);
     unsigned left = TOKEN_STEP_ENTRIES;
     struct lease *l;
@@ -53,7 +54,10 @@ static struct error *expire(struct request *rq, struct response *rs)
         return NULL;
     }
     TRY(lease_revoke_within(rq, l, LEASE_STRICT, &left, &done));
-    return done ? NULL : response_again(rs);
+    if (!done)
+        return response_again(rs);
+    txn_time(rq->txn, METRIC_EXPIRE_REVOKE, begun_ns);
+    return NULL;
 }
 
 static struct error *mark_irrevocable(struct request *rq, struct response *rs)

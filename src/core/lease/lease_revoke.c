@@ -6,8 +6,8 @@
 static const str id_folder = {"id/", 3};
 enum { STEP_LISTS = 64 };
 
-struct error *lease_revoke_within(struct request *rq, const struct lease *l, enum lease_how how,
-                                  unsigned *left, bool *ret_done)
+static struct error *revoke_within(struct request *rq, const struct lease *l, enum lease_how how,
+                                   unsigned *left, bool *ret_done)
 {
     struct lease later = *l;
 
@@ -25,6 +25,18 @@ struct error *lease_revoke_within(struct request *rq, const struct lease *l, enu
         return NULL;
     *left -= MIN(*left, 1);
     return lease_delete(rq, l->id); /* also when the token was gone before */
+}
+
+struct error *lease_revoke_within(struct request *rq, const struct lease *l, enum lease_how how,
+                                  unsigned *left, bool *ret_done)
+{
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
+    TRY(revoke_within(rq, l, how, left, ret_done));
+    if (*ret_done)
+        txn_time(rq->txn, how == LEASE_LATER ? METRIC_EXPIRE_LAZY_REVOKE : METRIC_EXPIRE_REVOKE_COMMON,
+                 begun_ns);
+    return NULL;
 }
 
 struct step {
@@ -106,6 +118,7 @@ static struct error *look_again(struct step *s, bool *ret_done)
 
 struct error *lease_revoke_prefix(struct request *rq, str prefix, enum lease_how how, bool *ret_done)
 {
+    int64_t begun_ns = clock_mono_ns(clock_real());
     bool is_new;
     struct step s = {.rq = rq,
                      .walk = walk_of(rq, WALK_LEASES, prefix, &is_new),
@@ -132,8 +145,11 @@ struct error *lease_revoke_prefix(struct request *rq, str prefix, enum lease_how
     }
     if (s.wrote)
         walk_advance(rq, s.walk, s.at);
-    if (*ret_done)
+    if (*ret_done) {
         walk_end(rq, WALK_LEASES);
+        txn_time(rq->txn, how == LEASE_FORCE ? METRIC_EXPIRE_REVOKE_FORCE : METRIC_EXPIRE_REVOKE_PREFIX,
+                 begun_ns);
+    }
     return NULL;
 }
 

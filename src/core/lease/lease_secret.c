@@ -83,6 +83,7 @@ static void answer(struct response *rs, const struct lease *l)
 struct error *lease_grant(struct request *rq, struct response *rs)
 {
     const struct secret_lease *s = rs->secret_lease;
+    int64_t begun_ns = clock_mono_ns(clock_real());
     int64_t now = clock_wall_ns(rq->clock);
     struct view v = txn_view(rq->txn, SPACE_EXPIRE);
     struct ttl_ask ask = {.usual_ns = s->ttl_ns,
@@ -115,6 +116,7 @@ struct error *lease_grant(struct request *rq, struct response *rs)
     if (owner.n)
         TRY(view_put(&v, index_path(rq, owner, l.id), bytes_from_str(l.id)));
     answer(rs, &l);
+    txn_time(rq->txn, METRIC_EXPIRE_REGISTER, begun_ns);
     return NULL;
 }
 
@@ -173,7 +175,7 @@ bool lease_is_foreign(const struct request *rq, const struct lease *l)
 struct error *lease_renew_secret(struct request *rq, struct response *rs, struct lease *l,
                                  int64_t increment_ns)
 {
-    int64_t now = clock_wall_ns(rq->clock);
+    int64_t now = clock_wall_ns(rq->clock), begun_ns = clock_mono_ns(clock_real());
     const struct mount *m;
 
     TRY(mount_of(rq, l, &m));
@@ -201,7 +203,9 @@ struct error *lease_renew_secret(struct request *rq, struct response *rs, struct
     l->last_renewal_ns = now;
     l->expire_time_ns = now + l->ttl_ns;
     answer(rs, l);
-    return lease_put(rq, l);
+    TRY(lease_put(rq, l));
+    txn_time(rq->txn, METRIC_EXPIRE_RENEW, begun_ns);
+    return NULL;
 }
 
 /* ---- ended ---- */
@@ -260,6 +264,7 @@ struct error *lease_expire_of_token(struct request *rq, str token_hash_text, uns
 {
     struct view v = txn_view(rq->txn, SPACE_EXPIRE);
     str folder = arena_fmt(rq->arena, "token/%.*s/", PSTR(token_hash_text)), *names;
+    int64_t begun_ns = clock_mono_ns(clock_real());
     size_t n;
 
     TRY(view_list(&v, folder, &names, &n));
@@ -279,5 +284,6 @@ struct error *lease_expire_of_token(struct request *rq, str token_hash_text, uns
         *left -= 2;
     }
     *ret_done = true;
+    txn_time(rq->txn, METRIC_EXPIRE_REVOKE_BY_TOKEN, begun_ns);
     return NULL;
 }

@@ -31,6 +31,7 @@ struct lockout_rule lockout_rule_of(const struct request *rq, const struct mount
 struct error *lockout_check(struct request *rq, const struct lockout_rule *rule, str alias) MUST_USE;
 /* One failure more; what it writes is kept though the login is refused. */
 struct error *lockout_count(struct request *rq, const struct lockout_rule *rule, str alias) MUST_USE;
+struct error *lockout_count_locked(struct request *rq, size_t *ret_n) MUST_USE; /* stored locks */
 /* A good login, or an operator: all is forgotten. */
 struct error *lockout_clear(struct request *rq, str mount_accessor, str alias) MUST_USE;
 

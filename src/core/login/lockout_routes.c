@@ -2,6 +2,14 @@
 #include "core/login/lockout_private.h"
 #include "core/mount.h"
 
+struct error *lockout_count_locked(struct request *rq, size_t *ret_n)
+{
+    struct view core = txn_view(rq->txn, SPACE_CORE);
+    str *names;
+
+    return view_list_all(&core, STR(LOCKED_FOLDER), &names, ret_n);
+}
+
 static struct error *count_mount(struct request *rq, struct json *mounts, str accessor, int64_t *total)
 {
     struct view core = txn_view(rq->txn, SPACE_CORE);

@@ -4,6 +4,7 @@
 #include "core/login/lockout.h"
 #include "core/login/login_private.h"
 #include "core/login/policy_names.h"
+#include "core/measure.h"
 #include "core/mfa/mfa.h"
 #include "core/mount.h"
 #include "core/route.h"
@@ -178,6 +179,7 @@ struct error *login_make_token(struct request *rq, struct response *rs, str path
     TRY(check_assignable(rq, policies, n));
     TRY(decide_ttl(rq, rs, f, &spec.ttl_ns));
     TRY(token_create(rq, rs, &spec));
+    measure_token_creation(rq, spec.type, spec.ttl_ns);
     rs->auth->issue_time_ns = TIME_ZERO_NS; /* audit does not show it of logins */
     return check_assignable(rq, rs->auth->policies, rs->auth->n_policies);
 }

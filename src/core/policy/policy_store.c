@@ -66,9 +66,11 @@ static bool is_fixed(str name)
 
 static struct error *load_raw(struct view *v, str name, str *ret_text, bool *ret_found)
 {
+    int64_t begun_ns = clock_mono_ns(clock_real());
     struct json *stored;
 
     TRY(view_get_json(v, name, &stored));
+    txn_time(v->txn, METRIC_POLICY_GET, begun_ns);
     *ret_found = stored != NULL;
     *ret_text = json_get_str(stored, STR("Raw"));
     return NULL;
@@ -92,6 +94,7 @@ struct error *policy_load(struct view *policies, struct arena *a, str name, stru
 
 static struct error *save(struct view *v, struct arena *a, str name, str text, bool templated)
 {
+    int64_t begun_ns = clock_mono_ns(clock_real());
     struct json *entry;
 
     TRY(view_get_json(v, name, &entry)); /* may have members that are not known here */
@@ -101,7 +104,9 @@ static struct error *save(struct view *v, struct arena *a, str name, str text, b
     json_set_str(a, entry, STR("Raw"), text);
     json_set_bool(a, entry, STR("Templated"), templated);
     json_set_int(a, entry, STR("Type"), 0);
-    return view_put_json(v, name, entry);
+    TRY(view_put_json(v, name, entry));
+    txn_time(v->txn, METRIC_POLICY_SET, begun_ns);
+    return NULL;
 }
 
 /* Says the stored text the same as ours? The words may be another program's. */
@@ -139,11 +144,13 @@ struct error *policy_open(struct txn *t, struct arena *a)
 
 static struct error *acl_list(struct request *rq, struct response *rs)
 {
+    int64_t begun_ns = clock_mono_ns(clock_real());
     struct view v = txn_view(rq->txn, SPACE_POLICY);
     size_t n, kept = 0;
     str *names;
 
     TRY(view_list_all(&v, (str){0}, &names, &n));
+    txn_time(rq->txn, METRIC_POLICY_LIST, begun_ns);
     for (size_t i = 0; i < n; i++)
         if (!is_hidden(names[i]))
             names[kept++] = names[i];
@@ -223,6 +230,7 @@ static struct error *old_write(struct request *rq, struct response *rs)
 
 static struct error *policy_delete(struct request *rq, struct response *rs)
 {
+    int64_t begun_ns = clock_mono_ns(clock_real());
     struct view v = txn_view(rq->txn, SPACE_POLICY);
     str name = arena_lower(rq->arena, field_str(rq, "name"));
 
@@ -232,7 +240,9 @@ static struct error *policy_delete(struct request *rq, struct response *rs)
     if (str_eq(name, STR("default")))
         return fail(rq, ERR_BAD_REQUEST, "cannot delete default policy");
     TRY(txn_exclusive(rq->txn));
-    return view_delete(&v, name);
+    TRY(view_delete(&v, name));
+    txn_time(rq->txn, METRIC_POLICY_DELETE, begun_ns);
+    return NULL;
 }
 
 static struct error *enterprise_only(struct request *rq, struct response *rs)

@@ -41,6 +41,9 @@ struct quota *quota_from_json(const struct json *stored)
     q->path = keep(&text, path);
     q->role = keep(&text, role);
     q->max_leases = leases;
+    q->violations = metric_id(
+        METRIC_COUNTER, is_rate ? STR("quota.rate_limit.violation") : STR("quota.lease_count.violation"),
+        &(struct metric_label){STR("name"), q->name}, 1);
     if (!is_rate)
         return q;
     q->rate = rate;
@@ -225,6 +228,7 @@ static bool count(struct core_call *call, const struct snapshot *s, struct arena
     told(call, s->quotas, &t);
     if (fits)
         return true;
+    metric_count(q->violations, 1);
     call->error = exceeded(rq);
     audit_refusal(s, call, m, scratch);
     return false;
@@ -258,6 +262,8 @@ struct error *quota_login(struct request *rq)
         if (q)
             cs->quota_exceeded =
                 !quota_counts_take(q->counts, rq->peer.remote_address, clock_mono_ns(rq->clock), &cs->quota);
+        if (cs->quota_exceeded)
+            metric_count(q->violations, 1);
         if (q && s->tells_headers)
             cs->call->quota = &cs->quota;
         cs->quota_counted = true;
@@ -289,8 +295,10 @@ struct error *quota_lease(struct request *rq, str path)
         return NULL;
     int64_t n = quota_lease_count(rq, q);
 
-    if (n >= q->max_leases)
+    if (n >= q->max_leases) {
+        txn_count(rq->txn, q->violations);
         return fail(rq, ERR_RATE_LIMITED, "request path \"%.*s\": lease count quota exceeded",
                     PSTR(rq->path));
+    }
     return n + IN_FLIGHT_MAX >= q->max_leases ? txn_exclusive(rq->txn) : NULL;
 }

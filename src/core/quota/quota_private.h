@@ -17,6 +17,7 @@ struct quota { /* a rule; in one block with its texts */
     int64_t interval_ns, block_ns; /* block 0: none */
     struct quota_counts *counts;   /* of a rate limit */
     int64_t max_leases;            /* of the other kind */
+    uint16_t violations;           /* counter of base/metrics.h */
 };
 
 struct quota_rules { /* of one kind, sorted by mount */

@@ -44,6 +44,7 @@ static void set_time(struct arena *a, struct json *d, str name, int64_t ns)
 
 static struct error *lookup(struct request *rq, struct response *rs)
 {
+    int64_t begun_ns = clock_mono_ns(clock_real());
     struct lease *l;
 
     if (field_str(rq, "lease_id").n == 0)
@@ -51,6 +52,7 @@ static struct error *lookup(struct request *rq, struct response *rs)
     TRY(load(rq, field_str(rq, "lease_id"), &l));
     if (!l)
         return fail(rq, ERR_BAD_REQUEST, "invalid lease");
+    txn_time(rq->txn, METRIC_EXPIRE_FETCH_LEASE_TIMES, begun_ns);
     struct json *d = response_data(rq, rs);
     bool ends = l->expire_time_ns != TIME_ZERO_NS;
     int64_t left = ends ? l->expire_time_ns - clock_wall_ns(rq->clock) : 0;
@@ -93,11 +95,16 @@ static enum lease_how how_of(const struct request *rq, struct response *rs)
 
 static struct error *revoke_one(struct request *rq, struct response *rs, struct lease *l, enum lease_how how)
 {
+    int64_t begun_ns = clock_mono_ns(clock_real());
     unsigned left = TOKEN_STEP_ENTRIES;
     bool done;
 
     TRY(lease_revoke_within(rq, l, how, &left, &done));
-    return done ? NULL : response_again(rs);
+    if (!done)
+        return response_again(rs);
+    if (how != LEASE_LATER)
+        txn_time(rq->txn, METRIC_EXPIRE_REVOKE, begun_ns);
+    return NULL;
 }
 
 static struct error *revoke(struct request *rq, struct response *rs)

@@ -111,9 +111,11 @@ static void mount_gauges(const struct telemetry *t, struct active *a)
     static const char *const types[] = {"logical", "auth"}, *const locals[] = {"false", "true"};
     struct snapshot *s = snapshot_hold(a);
     unsigned counts[2][2] = {{0}};
+    size_t sizes[2][2];
 
     for (size_t i = 0; i < s->mounts->table.n; i++)
         counts[s->mounts->table.mounts[i].is_auth][s->mounts->table.mounts[i].local]++;
+    memcpy(sizes, s->mounts->bytes, sizeof(sizes));
     snapshot_drop(s);
     for (int auth = 0; auth < 2; auth++)
         for (int local = 0; local < 2; local++) {
@@ -122,6 +124,7 @@ static void mount_gauges(const struct telemetry *t, struct active *a)
                                                   {STR("type"), str_from_cstr(types[auth])}};
 
             metric_gauge(STR("core.mount_table.num_entries"), labels, COUNT_OF(labels), counts[auth][local]);
+            metric_gauge(STR("core.mount_table.size"), labels, COUNT_OF(labels), (double)sizes[auth][local]);
         }
 }
 
@@ -155,6 +158,7 @@ static void runtime_gauges(void)
 
     metric_gauge(STR("runtime.alloc_bytes"), NULL, 0, (double)(m.uordblks + m.hblkhd));
     metric_gauge(STR("runtime.sys_bytes"), NULL, 0, (double)(m.arena + m.hblkhd));
+    metric_gauge(STR("runtime.num_goroutines"), NULL, 0, telemetry_process().threads);
 }
 
 void telemetry_tick(struct core *c)

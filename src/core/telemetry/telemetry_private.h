@@ -14,6 +14,12 @@ struct telemetry {
     unsigned ticks;
 };
 
+/* telemetry_text.c: what /proc says; all 0 when it says nothing */
+struct process {
+    double cpu_s, resident_bytes, virtual_bytes, threads;
+};
+struct process telemetry_process(void);
+
 /* sink.c */
 struct sinks *sinks_new(const struct telemetry *t); /* NULL: none is configured */
 void sinks_free(struct sinks *s);

@@ -161,8 +161,7 @@ void telemetry_put_prometheus(const struct telemetry *t, struct buf *out, const 
     }
 }
 
-/* What /proc says of the process, under the names that Prometheus' own clients use. */
-static void put_process(struct buf *out)
+struct process telemetry_process(void)
 {
     static const char path[] = "/proc/self/stat";
     char text[1024], *at;
@@ -182,17 +181,27 @@ static void put_process(struct buf *out)
         if (!str_parse_i64(word, &v[i]))
             v[i] = 0;
     }
+    return (struct process){.cpu_s = (double)(v[11] + v[12]) / ticks,
+                            .resident_bytes = (double)v[21] * (double)sysconf(_SC_PAGESIZE),
+                            .virtual_bytes = (double)v[20],
+                            .threads = (double)v[17]};
+}
+
+/* Under the names that Prometheus' own clients use. */
+static void put_process(struct buf *out)
+{
+    struct process p = telemetry_process();
     const struct {
         const char *name, *type;
         double value;
     } rows[] = {
-        {"process_cpu_seconds_total", "counter", (double)(v[11] + v[12]) / ticks},
-        {"process_resident_memory_bytes", "gauge", (double)v[21] * (double)sysconf(_SC_PAGESIZE)},
-        {"process_threads", "gauge", (double)v[17]},
-        {"process_virtual_memory_bytes", "gauge", (double)v[20]},
+        {"process_cpu_seconds_total", "counter", p.cpu_s},
+        {"process_resident_memory_bytes", "gauge", p.resident_bytes},
+        {"process_threads", "gauge", p.threads},
+        {"process_virtual_memory_bytes", "gauge", p.virtual_bytes},
     };
 
-    for (size_t i = 0; at && i < COUNT_OF(rows); i++)
+    for (size_t i = 0; p.threads > 0 && i < COUNT_OF(rows); i++)
         buf_put_fmt(out, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", rows[i].name, rows[i].name, rows[i].name,
                     rows[i].type, rows[i].name, rows[i].value);
 }

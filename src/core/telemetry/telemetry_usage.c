@@ -1,14 +1,17 @@
-/* The usage gauges: tokens, leases and entities, counted in the background every usage_gauge_period.
+/* The usage gauges: tokens, leases, entities and secrets, counted in the background every usage_gauge_period.
  *
  * Tokens are read one by one on the storage pool, a few at a time; a step that is run again meets some twice,
  * and they come in order, so what is not behind the last one is not counted again. Of label values only the
  * most frequent are kept (maximum_gauge_cardinality). Beyond USAGE_TOKENS_MAX nothing is read: it would push
- * what is in use out of the cache. */
+ * what is in use out of the cache. Secrets are counted by the names of their entries, which are not read. */
 #include "base/log.h"
 #include "core/active_private.h"
 #include "core/identity/identity.h"
 #include "core/internal.h"
 #include "core/lease/scan.h"
+#include "core/login/lockout.h"
+#include "core/measure.h"
+#include "core/mount.h"
 #include "core/telemetry/telemetry_private.h"
 #include "core/token/token_private.h"
 
@@ -22,21 +25,30 @@ struct tally { /* one label value */
     uint64_t n;
 };
 
+struct counted_mount {
+    str accessor, type, path, secrets_folder;
+    struct space *space; /* NULL: secrets are not counted */
+};
+
 struct usage {
     struct active *active;
     struct loop_timer timer;
     int64_t period_ns;
     struct arena *arena; /* of the count under way */
     struct tally *tallies[DIMENSIONS];
-    uint64_t tokens, entities;
-    str last; /* path */
+    uint64_t tokens, entities, locked, secrets;
+    struct counted_mount *mounts; /* sorted by accessor */
+    uint64_t *aliases;            /* of each */
+    size_t n_mounts, at;          /* at: the one whose secrets are counted */
+    int64_t begun_ns;             /* of the count under way; monotonic */
+    str last;                     /* path */
 };
 
 static const struct {
-    const char *gauge, *label;
-} dimensions[DIMENSIONS] = {{"token.count.by_policy", "policy"},
-                            {"token.count.by_auth", "auth_method"},
-                            {"token.count.by_ttl", "creation_ttl"}};
+    const char *gauge, *label, *collection;
+} dimensions[DIMENSIONS] = {{"token.count.by_policy", "policy", "token_by_policy"},
+                            {"token.count.by_auth", "auth_method", "token_by_auth"},
+                            {"token.count.by_ttl", "creation_ttl", "token_by_ttl"}};
 enum { BY_POLICY, BY_AUTH, BY_TTL };
 
 static void count(struct usage *u, int dimension, str value)
@@ -54,20 +66,6 @@ static void count(struct usage *u, int dimension, str value)
     t->n++;
 }
 
-static str ttl_label(int64_t ttl_ns)
-{
-    static const struct {
-        int64_t s;
-        const char *label;
-    } bounds[] = {{60, "1m"},    {600, "10m"},   {1200, "20m"},  {3600, "1h"},    {7200, "2h"},
-                  {86400, "1d"}, {172800, "2d"}, {604800, "7d"}, {2592000, "30d"}};
-
-    for (size_t i = 0; ttl_ns > 0 && i < COUNT_OF(bounds); i++)
-        if (ttl_ns <= bounds[i].s * NS_PER_S)
-            return str_from_cstr(bounds[i].label);
-    return STR("+Inf");
-}
-
 static struct error *visit(struct request *rq, str path, void *arg)
 {
     struct usage *u = arg;
@@ -83,7 +81,7 @@ static struct error *visit(struct request *rq, str path, void *arg)
 
     u->tokens++;
     count(u, BY_AUTH, m ? m->type : STR("unknown"));
-    count(u, BY_TTL, ttl_label(te->ttl_ns));
+    count(u, BY_TTL, ttl_class_label(ttl_class(te->ttl_ns)));
     for (size_t i = 0; i < te->n_policies; i++)
         count(u, BY_POLICY, te->policies[i]);
     return NULL;
@@ -103,15 +101,35 @@ static int by_label(const void *x, const void *y)
     return str_cmp(a->name, b->name);
 }
 
-/* With the labels every usage gauge has, and one more (its name empty: none). */
-static void usage_gauge(struct usage *u, str name, struct metric_label more, uint64_t n)
+/* With the labels every usage gauge has, and up to two more. */
+static void usage_gauge(struct usage *u, str name, const struct metric_label *more, size_t n_more, uint64_t n)
 {
-    struct metric_label labels[] = {
-        {STR("cluster"), u->active->cluster_name}, {STR("namespace"), STR("root")}, more};
-    size_t n_labels = more.name.n ? 3 : 2;
+    struct metric_label labels[4] = {{STR("cluster"), u->active->cluster_name},
+                                     {STR("namespace"), STR("root")}};
 
-    qsort(labels, n_labels, sizeof(*labels), by_label);
-    metric_gauge(name, labels, n_labels, (double)n);
+    for (size_t i = 0; i < n_more; i++)
+        labels[2 + i] = more[i];
+    qsort(labels, 2 + n_more, sizeof(*labels), by_label);
+    metric_gauge(name, labels, 2 + n_more, (double)n);
+}
+
+/* How long it took since the last one, and how often it is done. */
+static void collected(struct usage *u, const char *gauge, int64_t begun_ns)
+{
+    const struct metric_label labels[] = {{STR("cluster"), u->active->cluster_name},
+                                          {STR("gauge"), str_from_cstr(gauge)}};
+
+    metric_time(metric_id(METRIC_SAMPLE, STR("metrics.collection"), labels, 2),
+                clock_mono_ns(clock_real()) - begun_ns, 1);
+    metric_time(metric_id(METRIC_SAMPLE, STR("metrics.collection.interval"), labels, 2), u->period_ns, 1);
+}
+
+static void not_collected(struct usage *u, const char *gauge)
+{
+    const struct metric_label labels[] = {{STR("cluster"), u->active->cluster_name},
+                                          {STR("gauge"), str_from_cstr(gauge)}};
+
+    metric_count(metric_id(METRIC_COUNTER, STR("metrics.collection.error"), labels, 2), 1);
 }
 
 static void publish_dimension(struct usage *u, int dimension)
@@ -128,8 +146,9 @@ static void publish_dimension(struct usage *u, int dimension)
     qsort(all, n, sizeof(*all), more_first);
     for (size_t i = 0; i < MIN(n, max); i++)
         usage_gauge(u, str_from_cstr(dimensions[dimension].gauge),
-                    (struct metric_label){str_from_cstr(dimensions[dimension].label), all[i]->value},
+                    &(struct metric_label){str_from_cstr(dimensions[dimension].label), all[i]->value}, 1,
                     all[i]->n);
+    collected(u, dimensions[dimension].collection, u->begun_ns);
 }
 
 /* "2026-11-22 05:00:00 +0000 UTC": leases by when they end, to the nearest epsilon, the next ones only. */
@@ -165,42 +184,166 @@ static void again(struct usage *u)
     control_timer_set(u->active, &u->timer, u->period_ns);
 }
 
-static void publish(bool complete, void *arg)
+/* ---- secrets, mount by mount ---- */
+
+static struct error *visit_secret(struct request *rq, str path, void *arg)
+{
+    struct usage *u = arg;
+
+    (void)rq;
+    (void)path;
+    u->secrets++; /* nothing is read: no step is run again */
+    return NULL;
+}
+
+static void next_mount(struct usage *u);
+
+static void secrets_counted(bool complete, void *arg)
+{
+    struct usage *u = arg;
+    const struct metric_label mount = {STR("mount_point"), u->mounts[u->at].path};
+
+    if (!complete) {
+        not_collected(u, "kv_secrets_by_mountpoint");
+        again(u);
+        return;
+    }
+    usage_gauge(u, STR("secret.kv.count"), &mount, 1, u->secrets);
+    u->at++;
+    next_mount(u);
+}
+
+static void next_mount(struct usage *u)
+{
+    while (u->at < u->n_mounts && !u->mounts[u->at].space)
+        u->at++;
+    u->secrets = 0;
+    if (u->at < u->n_mounts) {
+        scan_start(u->active, u->mounts[u->at].space, u->mounts[u->at].secrets_folder, visit_secret,
+                   secrets_counted, u);
+        return;
+    }
+    collected(u, "kv_secrets_by_mountpoint", u->begun_ns);
+    again(u);
+}
+
+static void count_secrets(struct usage *u)
+{
+    u->begun_ns = clock_mono_ns(clock_real());
+    u->at = 0;
+    next_mount(u);
+}
+
+/* ---- tokens ---- */
+
+static void tokens_counted(bool complete, void *arg)
 {
     struct usage *u = arg;
 
     if (complete) {
-        usage_gauge(u, STR("token.count"), (struct metric_label){0}, u->tokens);
+        usage_gauge(u, STR("token.count"), NULL, 0, u->tokens);
+        collected(u, "token_by_namespace", u->begun_ns);
         for (int i = 0; i < DIMENSIONS; i++)
             publish_dimension(u, i);
+    } else {
+        not_collected(u, "token_by_namespace");
     }
-    again(u);
+    count_secrets(u);
+}
+
+static void count_tokens(struct usage *u)
+{
+    if (lease_manager_count(u->active->leases) > USAGE_TOKENS_MAX) {
+        log_info("telemetry", "too many tokens to count them by policy", F_INT("max", USAGE_TOKENS_MAX));
+        count_secrets(u);
+        return;
+    }
+    u->begun_ns = clock_mono_ns(clock_real());
+    scan_start(u->active, active_space(u->active, SPACE_TOKEN), STR("id/"), visit, tokens_counted, u);
+}
+
+/* ---- entities ---- */
+
+static int by_accessor(const void *x, const void *y)
+{
+    return str_cmp(((const struct counted_mount *)x)->accessor, ((const struct counted_mount *)y)->accessor);
+}
+
+static void list_mounts(struct usage *u, const struct mount_table *table)
+{
+    struct arena *a = u->arena;
+
+    u->n_mounts = table->n;
+    u->mounts = ARENA_ARRAY(a, struct counted_mount, table->n + 1);
+    for (size_t i = 0; i < table->n; i++) {
+        const struct mount *m = &table->mounts[i];
+        bool counts = m->engine && m->engine->secrets_folder;
+
+        u->mounts[i] = (struct counted_mount){.accessor = arena_str(a, m->accessor),
+                                              .type = arena_str(a, m->type),
+                                              .path = arena_str(a, m->path)};
+        if (counts) {
+            u->mounts[i].space = m->space;
+            u->mounts[i].secrets_folder = m->engine->secrets_folder(a, m);
+        }
+    }
+    qsort(u->mounts, u->n_mounts, sizeof(*u->mounts), by_accessor);
 }
 
 static struct error *count_entities(struct request *rq, struct response *rs)
 {
     struct usage *u = rq->internal_arg;
-    size_t n;
+    size_t n, locked;
 
     (void)rs;
+    TRY(lockout_count_locked(rq, &locked));
     TRY(identity_count(rq, &n));
     u->entities = n;
+    u->locked = locked;
+    list_mounts(u, request_mounts(rq));
+    str *accessors = ARENA_ARRAY(rq->arena, str, u->n_mounts + 1);
+
+    for (size_t i = 0; i < u->n_mounts; i++)
+        accessors[i] = u->mounts[i].accessor;
+    u->aliases = ARENA_ARRAY(u->arena, uint64_t, u->n_mounts + 1);
+    identity_count_aliases(rq, accessors, u->aliases, u->n_mounts);
     return NULL;
+}
+
+static void publish_entities(struct usage *u)
+{
+    size_t left = (size_t)u->active->core->config.config->telemetry.gauge_cardinality_max;
+
+    metric_gauge(STR("core.locked_users"), NULL, 0, (double)u->locked);
+    metric_gauge(STR("identity.num_entities"), NULL, 0, (double)u->entities);
+    usage_gauge(u, STR("identity.entity.count"), NULL, 0, u->entities);
+    for (size_t i = 0; i < u->n_mounts && left; i++) {
+        const struct metric_label mount[] = {{STR("auth_method"), u->mounts[i].type},
+                                             {STR("mount_point"), u->mounts[i].path}};
+
+        if (u->aliases[i] == 0)
+            continue;
+        usage_gauge(u, STR("identity.entity.alias.count"), mount, COUNT_OF(mount), u->aliases[i]);
+        left--;
+    }
+    collected(u, "identity_by_namespace", u->begun_ns);
+    collected(u, "identity_by_mountpoint", u->begun_ns);
 }
 
 static void entities_counted(const struct error *e, void *arg)
 {
     struct usage *u = arg;
 
-    if (!e)
-        usage_gauge(u, STR("identity.entity.count"), (struct metric_label){0}, u->entities);
-    publish_leases(u);
-    if (lease_manager_count(u->active->leases) > USAGE_TOKENS_MAX) {
-        log_info("telemetry", "too many tokens to count them by policy", F_INT("max", USAGE_TOKENS_MAX));
-        again(u);
-        return;
+    if (e) {
+        not_collected(u, "identity_by_namespace");
+        u->n_mounts = 0;
+    } else {
+        publish_entities(u);
     }
-    scan_start(u->active, active_space(u->active, SPACE_TOKEN), STR("id/"), visit, publish, u);
+    u->begun_ns = clock_mono_ns(clock_real());
+    publish_leases(u);
+    collected(u, "leases_by_expiration", u->begun_ns);
+    count_tokens(u);
 }
 
 static void begin(struct loop *l, struct loop_timer *t)
@@ -209,7 +352,8 @@ static void begin(struct loop *l, struct loop_timer *t)
 
     (void)l;
     u->arena = arena_new(0);
-    u->tokens = u->entities = 0;
+    u->tokens = u->n_mounts = 0;
+    u->begun_ns = clock_mono_ns(clock_real());
     u->last = (str){0};
     memset(u->tallies, 0, sizeof(u->tallies));
     if (!internal_read(u->active, count_entities, u, entities_counted))

@@ -1,6 +1,7 @@
 #include "core/identity/identity.h"
 #include "core/lease/ttl.h"
 #include "core/login/policy_names.h"
+#include "core/measure.h"
 #include "core/mount.h"
 #include "core/policy/policy.h"
 #include "core/token/token_form.h"
@@ -415,7 +416,11 @@ static struct error *create(struct request *rq, struct response *rs, bool orphan
         apply_role(rq, role, &spec);
     TRY(decide_times(rq, rs, &spec));
     TRY(warn_missing_policies(rq, rs, &spec));
-    return token_create(rq, rs, &spec);
+    TRY(token_create(rq, rs, &spec));
+    measure_token_creation(rq, spec.type, spec.ttl_ns);
+    if (has(policies, STR("root")))
+        txn_count(rq->txn, METRIC_TOKEN_CREATE_ROOT);
+    return NULL;
 }
 
 struct error *token_create_handler(struct request *rq, struct response *rs)

@@ -74,7 +74,8 @@ static struct error *limits_of(struct request *rq, const struct token_entry *te,
 }
 
 /* `token`: as the answer shows it. */
-static struct error *renew(struct request *rq, struct response *rs, const struct token_entry *te, str token)
+static struct error *renew_as(struct request *rq, struct response *rs, const struct token_entry *te,
+                              str token)
 {
     const struct mount *m;
     struct lease *l;
@@ -99,6 +100,15 @@ static struct error *renew(struct request *rq, struct response *rs, const struct
     TRY(limits_of(rq, te, &ask));
     TRY(ttl_decide(rq, rs, &ask, &l->ttl_ns));
     return renewed(rq, rs, te, l, token);
+}
+
+static struct error *renew(struct request *rq, struct response *rs, const struct token_entry *te, str token)
+{
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
+    TRY(renew_as(rq, rs, te, token));
+    txn_time(rq->txn, METRIC_EXPIRE_RENEW_TOKEN, begun_ns);
+    return NULL;
 }
 
 struct error *token_renew_handler(struct request *rq, struct response *rs)

@@ -268,6 +268,7 @@ static struct error *revoke_within(struct request *rq, str inner_id, bool orphan
 {
     struct revoke r = {.rq = rq, .tokens = txn_view(rq->txn, SPACE_TOKEN), .left = *left};
     struct view core = txn_view(rq->txn, SPACE_CORE);
+    int64_t begun_ns = clock_mono_ns(clock_real());
     const struct token_entry *te;
     bool has_children;
 
@@ -292,10 +293,12 @@ static struct error *revoke_within(struct request *rq, str inner_id, bool orphan
         TRY(mark(&r, te, orphans)); /* a big cubbyhole, many leases */
     if (*ret_done && marked)
         TRY(view_delete(&core, pending_path(rq->arena, hash)));
-    if (*ret_done)
+    if (*ret_done) {
         walk_end(rq, WALK_TOKENS);
-    else if (r.wrote)
+        txn_time(rq->txn, orphans ? METRIC_TOKEN_REVOKE : METRIC_TOKEN_REVOKE_TREE, begun_ns);
+    } else if (r.wrote) {
         walk_advance(rq, r.walk, r.at);
+    }
     *left = r.left;
     return NULL;
 }

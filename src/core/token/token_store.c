@@ -111,7 +111,7 @@ static bool peer_is_allowed(const struct request *rq, const struct token_entry *
     return te->n_bound_cidrs == 0;
 }
 
-struct error *token_find_live(struct request *rq, str token_string, const struct token_entry **ret)
+static struct error *find_live(struct request *rq, str token_string, const struct token_entry **ret)
 {
     str inner;
 
@@ -121,6 +121,15 @@ struct error *token_find_live(struct request *rq, str token_string, const struct
     if (token_string.n == 0 || !token_inner_id(rq, token_string, &inner))
         return NULL;
     return token_load_live(rq, inner, ret);
+}
+
+struct error *token_find_live(struct request *rq, str token_string, const struct token_entry **ret)
+{
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
+    TRY(find_live(rq, token_string, ret));
+    txn_time(rq->txn, METRIC_TOKEN_LOOKUP, begun_ns);
+    return NULL;
 }
 
 struct error *token_find(struct request *rq, str token_string, const struct token_entry **ret)
@@ -198,6 +207,7 @@ static void on_spent(struct active *a, void *arg)
 
 struct error *token_use(struct request *rq, const struct token_entry *te)
 {
+    int64_t begun_ns = clock_mono_ns(clock_real());
     struct view v = txn_view(rq->txn, SPACE_TOKEN);
     str path = arena_fmt(rq->arena, "id/%s", te->hash);
     struct json *j;
@@ -210,6 +220,7 @@ struct error *token_use(struct request *rq, const struct token_entry *te)
     json_set_int(rq->arena, j, STR("num_uses"), te->num_uses == 1 ? -1 : te->num_uses - 1);
     json_set_int(rq->arena, j, STR("NumUses"), 0);
     TRY(view_put_json(&v, path, j));
+    txn_time(rq->txn, METRIC_TOKEN_STORE, begun_ns);
     if (te->num_uses == 1) {
         struct spent *s = malloc(sizeof(*s) + te->id.n);
 
@@ -261,6 +272,7 @@ static struct error *store(struct request *rq, const struct token_spec *spec, co
     struct arena *a = rq->arena;
     struct view v = txn_view(rq->txn, SPACE_TOKEN);
     struct json *accessor = json_object(a);
+    int64_t begun_ns = clock_mono_ns(clock_real());
     char hash[TOKEN_HASH_MAX + 1];
 
     json_set_str(a, accessor, STR("token_id"), m->id);
@@ -268,6 +280,7 @@ static struct error *store(struct request *rq, const struct token_spec *spec, co
     json_set_str(a, accessor, STR("namespace_id"), STR("root"));
     token_hash(state_of(rq), m->accessor, hash);
     TRY(view_put_json(&v, arena_fmt(a, "accessor/%s", hash), accessor));
+    txn_time(rq->txn, METRIC_TOKEN_CREATE_ACCESSOR, begun_ns);
     if (spec->parent.n) {
         token_hash(state_of(rq), spec->parent, hash);
         TRY(view_put(&v, arena_fmt(a, "parent/%s/%s", hash, m->hash), (bytes){0}));
@@ -279,6 +292,8 @@ static struct error *store(struct request *rq, const struct token_spec *spec, co
 static struct error *store_lease(struct request *rq, const struct token_spec *spec, const struct made *m,
                                  int64_t now_ns)
 {
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
     if (spec->ttl_ns > 0) /* root tokens are not counted */
         TRY(quota_lease(rq, spec->path));
     struct lease l = {
@@ -293,7 +308,9 @@ static struct error *store_lease(struct request *rq, const struct token_spec *sp
         .stored = token_lease_json(rq->arena, spec, m->id, m->accessor),
     };
 
-    return lease_put(rq, &l);
+    TRY(lease_put(rq, &l));
+    txn_time(rq->txn, METRIC_EXPIRE_REGISTER_AUTH, begun_ns);
+    return NULL;
 }
 
 /* m->id becomes the token's string as it is given out. */
@@ -313,11 +330,12 @@ static struct error *make_service(struct request *rq, const struct token_spec *s
 
 struct error *token_create(struct request *rq, struct response *rs, const struct token_spec *spec)
 {
-    int64_t now = clock_wall_ns(rq->clock);
+    int64_t now = clock_wall_ns(rq->clock), begun_ns = clock_mono_ns(clock_real());
     bool is_batch = spec->type == TOKEN_BATCH;
     struct made m = {0};
 
     TRY(is_batch ? token_batch_make(rq, spec, now, &m.id) : make_service(rq, spec, now, &m));
+    txn_time(rq->txn, METRIC_TOKEN_CREATE, begun_ns);
     rs->auth = ARENA_NEW(rq->arena, struct response_auth);
     *rs->auth = (struct response_auth){
         .client_token = m.id,
@@ -348,8 +366,11 @@ struct error *token_create_root(struct request *rq, str *ret_token)
                               .display_name = STR("root")};
     struct made m = {0};
 
+    int64_t begun_ns = clock_mono_ns(clock_real());
+
     TRY(choose_id(rq, &spec, &m));
     TRY(store(rq, &spec, &m, clock_wall_ns(rq->clock)));
+    txn_time(rq->txn, METRIC_TOKEN_CREATE, begun_ns);
     *ret_token = m.id;
     return NULL;
 }

@@ -110,6 +110,13 @@ static const struct route kv_routes[] = {
     {0},
 };
 
+static str secrets_folder(struct arena *a, const struct mount *m)
+{
+    (void)a;
+    (void)m;
+    return (str){0};
+}
+
 const struct engine kv_engine = {
     .type = "kv",
     .kind = ENGINE_SECRETS,
@@ -117,4 +124,5 @@ const struct engine kv_engine = {
     .help = "Keys and values, one version of each.",
     .plugin_version = "v0.15.0+builtin",
     .create = version_check,
+    .secrets_folder = secrets_folder,
 };

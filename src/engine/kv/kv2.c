@@ -94,6 +94,11 @@ static const struct route kv2_routes[] = {
 static const struct route *const more_routes[] = {kv2_data_routes, kv2_version_routes, kv2_metadata_routes,
                                                   NULL};
 
+static str secrets_folder(struct arena *a, const struct mount *m)
+{
+    return arena_join(a, m->backend_aware_uuid, STR("/metadata/"));
+}
+
 const struct engine kv2_engine = {
     .type = "kv-v2",
     .kind = ENGINE_SECRETS,
@@ -102,4 +107,5 @@ const struct engine kv2_engine = {
     .help = "Keys and values, with versions.",
     .plugin_version = "v0.15.0+builtin",
     .upgrade = kv2_upgrade_step,
+    .secrets_folder = secrets_folder,
 };
