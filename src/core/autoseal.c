@@ -456,7 +456,9 @@ static void rewrap_answered(struct question *q)
     struct active *a = atomic_load(&q->owner->core->active);
     bool due = q->rewrapped[RECOVERY_KEY].p || q->rewrapped[STORED_KEYS].p || q->drops_change;
 
-    if (q->error)
+    if (atomic_load(&q->owner->core->config.seal_host->cancelled))
+        ; /* the process ends: it was broken off, and is asked again at the next start */
+    else if (q->error)
         log_warn("core", "post-unseal upgrade seal keys failed", F_STR("error", q->error->text));
     else if (due && a && a->generation == q->generation && internal_submit(a, rewrap_write, q, rewrap_done))
         return;
