@@ -3,8 +3,6 @@
 #include "cloud/gcp/gcp.h"
 #include "seal/seal_private.h"
 
-enum { MECHANISM_DIRECT = 0, MECHANISM_ENVELOPE = 1 };
-
 struct gcpckms_state {
     struct gcp *gcp;
     struct cloud_host host;
@@ -103,17 +101,7 @@ static struct error *kms_decrypt(struct seal *s, struct arena *a, bytes cipherte
 static struct error *gcpckms_decrypt(struct seal *s, struct arena *a, const struct seal_blob *b,
                                      struct secret **ret)
 {
-    bytes key;
-
-    if (b->mechanism == MECHANISM_DIRECT) { /* of an old store */
-        TRY(seal_step(a, kms_decrypt(s, a, b->ciphertext, &key), "error decrypting data"));
-        *ret = secret_from(key);
-        return NULL;
-    }
-    if (b->mechanism != MECHANISM_ENVELOPE)
-        return error_new(a, ERR_INTERNAL, "invalid mechanism: %llu", (unsigned long long)b->mechanism);
-    TRY(seal_step(a, kms_decrypt(s, a, b->wrapped_key, &key), "error decrypting data encryption key"));
-    return envelope_open(a, key, b, ret);
+    return mechanism_decrypt(s, a, b, kms_decrypt, ret);
 }
 
 const struct seal_ops seal_gcpckms = {

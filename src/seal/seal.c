@@ -246,3 +246,19 @@ struct error *envelope_open(struct arena *a, bytes key, const struct seal_blob *
     *ret = clear;
     return NULL;
 }
+
+struct error *mechanism_decrypt(struct seal *s, struct arena *a, const struct seal_blob *b,
+                                ask_decrypt_fn *ask, struct secret **ret)
+{
+    bytes key;
+
+    if (b->mechanism == MECHANISM_DIRECT) {
+        TRY(seal_step(a, ask(s, a, b->ciphertext, &key), "error decrypting data"));
+        *ret = secret_from(key);
+        return NULL;
+    }
+    if (b->mechanism != MECHANISM_ENVELOPE)
+        return error_new(a, ERR_INTERNAL, "invalid mechanism: %llu", (unsigned long long)b->mechanism);
+    TRY(seal_step(a, ask(s, a, b->wrapped_key, &key), "error decrypting data encryption key"));
+    return envelope_open(a, key, b, ret);
+}

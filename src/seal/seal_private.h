@@ -52,3 +52,11 @@ void envelope_seal_with(struct seal *s, struct arena *a, bytes key, bytes clear,
 /* Errors: the key or the blob is not the one it was made with. */
 struct error *envelope_open(struct arena *a, bytes key, const struct seal_blob *b, struct secret **ret_clear)
     MUST_USE;
+
+/* ENVELOPE: the service has encrypted a data key. DIRECT, in old stores: it has encrypted the contents
+ * themselves. */
+enum { MECHANISM_DIRECT = 0, MECHANISM_ENVELOPE = 1 };
+/* Opens either; `ask` has the service decrypt. */
+typedef struct error *ask_decrypt_fn(struct seal *s, struct arena *a, bytes ciphertext, bytes *ret_clear);
+struct error *mechanism_decrypt(struct seal *s, struct arena *a, const struct seal_blob *b,
+                                ask_decrypt_fn *ask, struct secret **ret_clear) MUST_USE;
