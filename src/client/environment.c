@@ -1,5 +1,7 @@
 #include "client/environment.h"
 
+#include "config/config.h"
+
 static str lookup(const struct environment *e, str prefix, str name)
 {
     for (const char *const *v = e->vars; *v; v++) {
@@ -34,13 +36,5 @@ str environment_setting(const struct environment *e, str suffix)
 
 bool bool_from_str(str s, bool *ret_value)
 {
-    static const char *const words[] = {"0", "f", "F", "FALSE", "false", "False",
-                                        "1", "t", "T", "TRUE",  "true",  "True"};
-    for (size_t i = 0; i < COUNT_OF(words); i++) {
-        if (str_eq(s, str_from_cstr(words[i]))) {
-            *ret_value = i >= COUNT_OF(words) / 2;
-            return true;
-        }
-    }
-    return false;
+    return s.n > 0 && config_bool_from_str(s, ret_value);
 }
