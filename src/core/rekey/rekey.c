@@ -91,14 +91,16 @@ static struct error *invalid(struct request *rq, const struct rekey_target *t, c
     return fail(rq, ERR_INTERNAL, "%s: %.*s", t->invalid, PSTR(why));
 }
 
-static struct error *validate(struct request *rq, const struct rekey_target *t, struct json *state)
+/* Keys are not looked at when it will be refused anyway: that takes long, and anybody may ask. */
+static struct error *validate(struct request *rq, const struct rekey_target *t, struct json *state,
+                              bool is_running)
 {
     const struct json *keys = json_get(state, STR("pgp_keys"));
     struct json *fingerprints;
     struct error *e = seal_config_check(rq->arena, json_get_int(state, STR("shares")),
                                         json_get_int(state, STR("threshold")));
 
-    if (!e && keys) {
+    if (!e && keys && !is_running) {
         e = rekey_fingerprints(rq, keys, &fingerprints);
         if (e && e->kind == ERR_WOULD_BLOCK)
             return e;
@@ -119,8 +121,8 @@ static struct error *init_write(struct request *rq, struct response *rs)
     TRY(state_from_body(rq, state));
     if (t->adjust)
         TRY(t->adjust(rq, state));
-    TRY(validate(rq, t, state));
     TRY(rekey_load(rq, t->name, &running));
+    TRY(validate(rq, t, state, running != NULL));
     if (running)
         return fail(rq, ERR_BAD_REQUEST, "rekey already in progress");
     json_set_str(rq->arena, state, STR("nonce"), rng_uuid_str(rq->rng, rq->arena));
