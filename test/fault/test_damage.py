@@ -76,7 +76,7 @@ def held(storage, stored_bytes):
     if storage == "sqlite":
         return stored_bytes
     try:
-        members = {k.lower(): v for k, v in json.JSONDecoder().raw_decode(stored_bytes.decode())[0].items()}
+        members = {k.lower(): v for k, v in json.JSONDecoder().raw_decode(stored_bytes.decode(errors="replace"))[0].items()}
         return base64.b64decode(members.get("value") or "", validate=True)
     except (ValueError, AttributeError, TypeError):
         return None
