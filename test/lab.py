@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -26,6 +27,13 @@ SANITIZER_ENV = {
     "TSAN_OPTIONS": "halt_on_error=0:exitcode=99:second_deadlock_stack=1",
     "LSAN_OPTIONS": "exitcode=99",
 }
+
+
+def chance():
+    """A random.Random of COFFER_SEED; without it of 1, so that every run of the suite is the same one. The soak draws others."""
+    seed = int(os.environ.get("COFFER_SEED", 1))
+    print("COFFER_SEED=%d" % seed)
+    return random.Random(seed)
 
 
 def free_port():

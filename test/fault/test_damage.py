@@ -2,11 +2,10 @@
 import base64
 import contextlib
 import json
-import os
-import random
 import shutil
 import sqlite3
 
+import lab as lab_module
 import pytest
 
 FLIPS = 3  # of each entry
@@ -100,9 +99,7 @@ def copy_of(lab, first, n):
 
 @pytest.mark.parametrize("storage", ["sqlite", "file"])
 def test_a_flipped_bit_names_its_path(lab, storage):
-    seed = int(os.environ.get("COFFER_SEED", random.randrange(1 << 30)))
-    print("COFFER_SEED=%d" % seed)
-    chance = random.Random(seed)
+    chance = lab_module.chance()
     first, made = prepared(lab, storage)
     good = look_at_everything(first.start().unseal(), made)
     assert {a.status for a in good} == {200}, good

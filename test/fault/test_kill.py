@@ -54,9 +54,7 @@ def check_ledger(server, ledger, pending):
 
 @pytest.mark.parametrize("storage", ["sqlite", "file"])
 def test_acknowledged_writes_survive(lab, storage):
-    seed = int(os.environ.get("COFFER_SEED", random.randrange(1 << 30)))
-    print("COFFER_SEED=%d" % seed)
-    chance = random.Random(seed)
+    chance = lab_module.chance()
     server = lab.server(storage=storage).ready()
     audit = lab.folder / "audit.log"
     server.ok("PUT", "sys/audit/file", {"type": "file", "options": {"file_path": str(audit)}})

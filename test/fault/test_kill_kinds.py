@@ -9,6 +9,7 @@ import random
 import threading
 import time
 
+import lab as lab_module
 import pytest
 
 KILLS = int(os.environ.get("COFFER_KILLS", "25"))
@@ -236,9 +237,7 @@ def check_ledger(client, writer):
 
 @pytest.mark.parametrize("storage", ["sqlite", "file"])
 def test_acknowledged_changes_survive(lab, storage):
-    seed = int(os.environ.get("COFFER_SEED", random.randrange(1 << 30)))
-    print("COFFER_SEED=%d" % seed)
-    chance = random.Random(seed)
+    chance = lab_module.chance()
     server = lab.server(storage=storage).init()
     server.ok("POST", "sys/mounts/two", {"type": "kv", "options": {"version": "2"}})
     server.ok("POST", "sys/auth/approle", {"type": "approle"})
