@@ -4,7 +4,8 @@
  * shell, with one more argument: "encrypt" or "decrypt". It gets bytes on its standard input until the end of
  * the file, and gives bytes on its standard output; exit status 0 means that they are the whole answer. What
  * it writes to standard error goes to the log when it failed. COFFER_SEAL_KEY_ID tells the key: the one
- * configured to encrypt, the one stored with the data to decrypt. Only a 32-byte data key goes through it. */
+ * configured to encrypt, the one stored with the data to decrypt. Of the server's own environment it gets PATH,
+ * HOME, LANG, LC_* and TMPDIR. Only a 32-byte data key goes through it. */
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -92,17 +93,30 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* The environment with the key's id. */
+/* What any program needs. The rest stays here: it may hold tokens and the clouds' keys. */
+static bool is_inherited(str variable)
+{
+    static const char *const begins[] = {"PATH=", "HOME=", "LANG=", "LC_", "TMPDIR="};
+
+    for (size_t i = 0; i < COUNT_OF(begins); i++)
+        if (str_starts(variable, str_from_cstr(begins[i])))
+            return true;
+    return false;
+}
+
+/* Those, with the key's id. */
 static char **child_environment(struct arena *a, str key_id)
 {
-    size_t n = 0;
+    size_t n = 0, kept = 0;
 
     while (environ[n])
         n++;
     char **env = ARENA_ARRAY(a, char *, n + 2);
 
-    memcpy(env, environ, n * sizeof(*env));
-    env[n] = arena_cstr(a, arena_fmt(a, "COFFER_SEAL_KEY_ID=%.*s", PSTR(key_id)));
+    for (size_t i = 0; i < n; i++)
+        if (is_inherited(str_from_cstr(environ[i])))
+            env[kept++] = environ[i];
+    env[kept] = arena_cstr(a, arena_fmt(a, "COFFER_SEAL_KEY_ID=%.*s", PSTR(key_id)));
     return env;
 }
 

@@ -221,18 +221,24 @@ static struct error *json_credentials(struct arena *a, struct arena *held, const
     return NULL;
 }
 
-/* Credentials are asked for of this machine only. */
+/* Credentials are asked for of this machine only. What stands before an @ is a user's name, no host: no such
+ * address is taken, so that there is nothing to read in two ways. */
 static bool is_local(str url)
 {
     static const char *const hosts[] = {"localhost",     "127.0.0.1",       "[::1]",
                                         "169.254.170.2", POD_IDENTITY_HOST, "[" POD_IDENTITY_HOST6 "]"};
     str rest = str_from(url, str_find(url, STR("://")) + 3),
-        authority = str_slice(rest, 0, MIN(str_index(rest, '/'), str_index(rest, '?')));
+        authority =
+            str_slice(rest, 0, MIN(MIN(str_index(rest, '/'), str_index(rest, '?')), str_index(rest, '#')));
     size_t colon = str_rindex(authority, ':'), bracket = str_rindex(authority, ']');
     str host = colon < authority.n && (bracket == authority.n || colon > bracket)
                    ? str_slice(authority, 0, colon)
-                   : authority;
+                   : authority,
+        port = str_from(authority, host.n + 1);
+    uint64_t number;
 
+    if (str_index(authority, '@') < authority.n || (port.n > 0 && !str_parse_u64(port, &number)))
+        return false;
     for (size_t i = 0; i < COUNT_OF(hosts); i++)
         if (str_eq_nocase(host, str_from_cstr(hosts[i])))
             return true;

@@ -167,6 +167,58 @@ static void the_first_source_counts(void **state)
     arena_free(a);
 }
 
+/* The container's credentials come from this machine: an address that only looks so is not asked. */
+static void the_container_is_here(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(0);
+    struct cloud_host host = {.rng = rng_system(), .clock = clock_real()};
+    struct aws *aws;
+    static const char *const elsewhere[] = {
+        "http://localhost:x@192.0.2.1/c",
+        "http://localhost@192.0.2.1/c",
+        "http://127.0.0.1:80@192.0.2.1/c",
+        "http://[::1]:80@192.0.2.1/c",
+        "http://a:b@localhost:1/c",
+        "http://localhost:1.example/c",
+        "http://192.0.2.1#://localhost/",
+        "http://localhost.example/c",
+        "http://192.0.2.1?@localhost/c",
+        "http://192.0.2.1/@localhost/c",
+        "http://localhost\\@192.0.2.1:1/c",
+        "http://@/",
+        "localhost",
+    };
+
+    assert_ok(aws_new(a, &(struct aws_settings){.region = STR("eu-x")}, &host, &aws));
+    for (size_t i = 0; i < COUNT_OF(elsewhere); i++) {
+        struct aws_credentials c;
+        bool found = false;
+
+        assert_int_equal(setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", elsewhere[i], 1), 0);
+        assert_error(aws_from_container(aws, a, a, &c, &found), ERR_INTERNAL,
+                     "CredentialsEndpointError: invalid endpoint host, only loopback hosts are allowed");
+        assert_false(found);
+    }
+    /* nobody listens at port 1, but it is asked */
+    static const char *const here[] = {"http://localhost:1/c", "http://[::1]:1/c@d",
+                                       "http://127.0.0.1:1?a@b"};
+
+    for (size_t i = 0; i < COUNT_OF(here); i++) {
+        struct aws_credentials c;
+        bool found = false;
+
+        assert_int_equal(setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", here[i], 1), 0);
+        struct error *e = aws_from_container(aws, a, a, &c, &found);
+
+        assert_non_null(e);
+        assert_true(str_find(e->text, STR("loopback")) == e->text.n);
+    }
+    unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    aws_free(aws);
+    arena_free(a);
+}
+
 static int prepare(void **state)
 {
     (void)state;
@@ -182,6 +234,7 @@ int main(void)
         cmocka_unit_test(tags),
         cmocka_unit_test(dates),
         cmocka_unit_test(the_first_source_counts),
+        cmocka_unit_test(the_container_is_here),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);
 }

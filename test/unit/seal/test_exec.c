@@ -120,6 +120,36 @@ static void the_end_of_the_process_ends_it(void **state)
     arena_free(a);
 }
 
+/* What the server knows by its environment is not the program's to know. */
+static void the_environment_stays_here(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(0);
+    struct seal *s;
+    static const char text[] =
+        "#!/bin/sh\n"
+        "[ -z \"$VAULT_TOKEN$AWS_SECRET_ACCESS_KEY$PATHS\" ] || exit 4\n"
+        "[ \"$PATH $HOME $LANG $LC_TIME $TMPDIR\" = '/usr/bin:/bin /h C.UTF-8 C /t' ] ||"
+        " exit 5\n[ \"$COFFER_SEAL_KEY_ID\" = k ] || exit 6\nexec cat\n";
+    static const char *const set[][2] = {{"VAULT_TOKEN", "hvs.x"},
+                                         {"AWS_SECRET_ACCESS_KEY", "x"},
+                                         {"PATHS", "x"},
+                                         {"PATH", "/usr/bin:/bin"},
+                                         {"HOME", "/h"},
+                                         {"LANG", "C.UTF-8"},
+                                         {"LC_TIME", "C"},
+                                         {"TMPDIR", "/t"},
+                                         {"COFFER_SEAL_KEY_ID", "other"}};
+
+    for (size_t i = 0; i < COUNT_OF(set); i++)
+        assert_int_equal(setenv(set[i][0], set[i][1], 1), 0);
+    assert_ok(stanza_open(a, "exec", STANZA("command", program(text), "key_id", "k"), &s));
+    stanza_round_trip(s, a, false);
+    seal_close(s);
+    unlink(path);
+    arena_free(a);
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -146,6 +176,7 @@ int main(void)
         cmocka_unit_test(faults),
         cmocka_unit_test(a_wrong_key_comes_back),
         cmocka_unit_test(the_end_of_the_process_ends_it),
+        cmocka_unit_test(the_environment_stays_here),
         cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
