@@ -97,11 +97,12 @@ static void settings_from_flags(struct cli *c, struct client_settings *s)
         {"client-cert", &s->http.client_cert_file},
         {"client-key", &s->http.client_key_file},
         {"tls-server-name", &s->http.tls_server_name},
-        {"namespace", &s->name_space},
     };
     for (size_t i = 0; i < COUNT_OF(texts); i++)
-        if (flag_given(&c->flags, texts[i].flag))
+        if (flag_given(&c->flags, texts[i].flag) && flag_text(&c->flags, texts[i].flag).n)
             *texts[i].to = flag_text(&c->flags, texts[i].flag);
+    if (flag_given(&c->flags, "namespace")) /* an empty one is the root */
+        s->name_space = flag_text(&c->flags, "namespace");
     if (flag_given(&c->flags, "tls-skip-verify"))
         s->http.tls_skip_verify = flag_bool(&c->flags, "tls-skip-verify");
     if (flag_number(&c->flags, "wrap-ttl"))
@@ -201,6 +202,14 @@ static bool arg_is_flag(str arg, const char *name, bool *ret_has_value, str *ret
     return dashes && str_eq(key, str_from_cstr(name));
 }
 
+/* -NAME, or with a value that is not false. */
+static bool arg_is_on(str arg, const char *name)
+{
+    bool has_value, on = true;
+    str value;
+    return arg_is_flag(arg, name, &has_value, &value) && (!bool_from_str(value, &on) || on);
+}
+
 static bool arg_is_global(str arg)
 {
     static const char *const names[] = {"format", "detailed", "output-curl-string", "output-policy"};
@@ -246,9 +255,9 @@ static struct error *scan_globals(struct cli *c, const str *args, size_t n)
                 format = args[i + 1];
         } else if (arg_is_flag(args[i], "detailed", &has_value, &value) && !has_value) {
             c->detailed = true;
-        } else if (arg_is_flag(args[i], "output-policy", &has_value, &value)) {
+        } else if (arg_is_on(args[i], "output-policy")) {
             c->preview = PREVIEW_POLICY;
-        } else if (arg_is_flag(args[i], "output-curl-string", &has_value, &value)) {
+        } else if (arg_is_on(args[i], "output-curl-string")) {
             c->preview = PREVIEW_CURL;
         }
     }

@@ -45,9 +45,10 @@ static struct error *write_with(struct cli *c, const char *method)
     str path = path_trim(c->args[0]);
     struct json *data;
     TRY(cli_pairs(c, 1, &data));
-    if (!data->n && !flag_bool(&c->flags, "force"))
+    if (c->n_args < 2 && !flag_bool(&c->flags, "force"))
         return usage_error(c, "Must supply data or use -force");
-    struct client_request rq = {.method = method, .path = path, .body = data->n ? data : json_null(c->arena)};
+    struct client_request rq = {
+        .method = method, .path = path, .body = c->n_args < 2 ? json_null(c->arena) : data};
     struct json *secret;
     TRY(cli_secret(c, arena_fmt(c->arena, "Error writing data to %.*s", PSTR(path)), &rq, &secret));
     TRY(mfa_answer(c, &secret)); /* a login by write */

@@ -82,7 +82,7 @@ struct error *cmd_kv_put(struct cli *c)
     struct kv_path p;
     struct json *data;
     TRY(cli_pairs(c, 1, &data));
-    if (!data->n)
+    if (c->n_args < 2)
         return usage_error(c, "Must supply data");
     TRY(kv_resolve(c, &p));
     str path = kv_full(c, &p, "data");

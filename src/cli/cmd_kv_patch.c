@@ -80,7 +80,7 @@ struct error *cmd_kv_patch(struct cli *c)
     str method = flag_text(&c->flags, "method");
     const struct flag_value *removed = flag_value(&c->flags, "remove-data");
     TRY(cli_pairs(c, 1, &data));
-    if (!data->n && !removed->n)
+    if (c->n_args < 2 && !removed->n)
         return usage_error(c, "Must supply data");
     for (size_t i = 0; i < removed->n; i++)
         json_set(c->arena, data, removed->items[i], json_null(c->arena));

@@ -118,10 +118,10 @@ struct error *cmd_plugin_info(struct cli *c)
     struct json *secret;
     str what = arena_fmt(c->arena, "Error reading plugin named %.*s", PSTR(name));
     TRY(cli_find(c, what, &rq, &secret));
-    if (!secret)
-        return error_new(c->arena, ERR_NOT_FOUND, "No value found for plugin \"%.*s\"", PSTR(name));
     if (json_get(secret, STR("wrap_info")))
         return secret_print(c, secret);
+    if (json_is_null(json_get(secret, STR("data"))))
+        return error_new(c->arena, ERR_NOT_FOUND, "No value found for plugin \"%.*s\"", PSTR(name));
     struct json *data = json_shape(c->arena, shape, json_get(secret, STR("data")));
     if (c->format != OUTPUT_TABLE && !flag_text(&c->flags, "field").n)
         return json_print(c, data);

@@ -5,50 +5,6 @@
 
 enum { POLICY_BYTES_MAX = 4 * 1024 * 1024, POLICY_DEPTH_MAX = 64 };
 
-static bool is_capability(str s)
-{
-    static const char *const names[] = {"create", "read", "update", "delete", "list",
-                                        "sudo",   "deny", "patch",  "root"};
-    for (size_t i = 0; i < COUNT_OF(names); i++)
-        if (str_eq(s, str_from_cstr(names[i])))
-            return true;
-    return false;
-}
-
-static struct error *path_check(struct arena *a, const struct hcl_item *path)
-{
-    str name = path->keys[1].text;
-    for (const struct hcl_item *i = path->value->first; i; i = i->next) {
-        if (!str_eq(i->keys[0].text, STR("capabilities")) || i->value->type != HCL_LIST)
-            continue;
-        for (size_t j = 0; j < i->value->n; j++) {
-            const struct hcl_value *v = i->value->items[j];
-            if (v->type != HCL_STRING || !is_capability(v->text))
-                return error_new(a, ERR_BAD_REQUEST,
-                                 "failed to parse policy: path \"%.*s\": invalid capability \"%.*s\"",
-                                 PSTR(name), PSTR(v->text));
-        }
-    }
-    return NULL;
-}
-
-struct error *policy_check(struct arena *a, str text)
-{
-    struct hcl_value *root;
-    struct error *bad = hcl_parse(a, text, &root);
-    if (bad)
-        return error_wrap(a, bad, "failed to parse policy: %.*s", PSTR(bad->text));
-    for (const struct hcl_item *i = root->first; i; i = i->next) {
-        str key = i->keys[0].text;
-        if (!str_eq(key, STR("path")) && !str_eq(key, STR("name")))
-            return error_new(a, ERR_BAD_REQUEST, "failed to parse policy: invalid key \"%.*s\" on line %u",
-                             PSTR(key), i->keys[0].pos.line);
-        if (str_eq(key, STR("path")) && i->n_keys == 2 && i->value->type == HCL_OBJECT)
-            TRY(path_check(a, i));
-    }
-    return NULL;
-}
-
 enum token_type { T_END, T_WORD, T_COMMENT, T_PUNCTUATION, T_HEREDOC };
 
 struct token {
@@ -276,14 +232,30 @@ static str body_format(struct scanner *s, struct arena *a, unsigned level)
     return buf_str(&b);
 }
 
+/* Both say the same to whoever parses them: what this form has no place for is refused, not lost. */
+static struct error *same_check(struct arena *a, str text, str formatted)
+{
+    struct hcl_value *root;
+    struct json *before, *after;
+    TRY(hcl_parse(a, text, &root));
+    TRY(hcl_to_json(a, root, &before));
+    struct error *e = hcl_parse(a, formatted, &root);
+    if (e || hcl_to_json(a, root, &after) || !json_eq(before, after))
+        return error_new(a, ERR_BAD_REQUEST, "Error printing result: the policy would not be the same");
+    return NULL;
+}
+
 struct error *policy_format(struct arena *a, str text, str *ret_text)
 {
     struct scanner s = {.rest = text, .line = 1};
+    if (str_starts(str_trim(text), STR("{")))
+        return error_new(a, ERR_BAD_REQUEST, "Error printing result: the policy is JSON, not HCL");
     next(&s);
     str out = body_format(&s, a, 0);
     if (s.now.type != T_END)
         return error_new(a, ERR_BAD_REQUEST, "failed to parse policy: unexpected \"%.*s\" on line %u",
                          PSTR(s.now.text), s.now.line);
+    TRY(same_check(a, text, out));
     *ret_text = out;
     return NULL;
 }

@@ -110,7 +110,10 @@ struct error *field_print(struct cli *c, const struct json *value, str name)
     }
     str text;
     TRY(formatted(c, value, &text));
-    cli_put_value(c, str_slice(text, 0, text.n - 1));
+    if (c->format == OUTPUT_YAML)
+        cli_put(c, text); /* its last line has an end, on a pipe too */
+    else
+        cli_put_value(c, str_slice(text, 0, text.n - 1));
     return NULL;
 }
 
