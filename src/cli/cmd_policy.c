@@ -2,7 +2,6 @@
 #include "cli/cmd.h"
 #include "cli/policy_format.h"
 #include "client/file.h"
-#include "core/policy/policy.h"
 
 static str policy_path(struct cli *c, str name)
 {
@@ -76,10 +75,9 @@ struct error *cmd_policy_fmt(struct cli *c)
 {
     str text;
     str formatted;
-    struct policy *policy;
     c->exit_code = 1; /* of any error */
     TRY(prefixed(c, file_read(c->arena, c->args[0], &text), "Error reading source file"));
-    TRY(policy_parse(c->arena, c->args[0], text, &policy));
+    TRY(policy_check(c->arena, text));
     TRY(policy_format(c->arena, text, &formatted));
     TRY(file_write(c->arena, c->args[0], 0644, formatted));
     c->exit_code = 0;

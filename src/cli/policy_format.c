@@ -5,6 +5,66 @@
 
 enum { POLICY_BYTES_MAX = 4 * 1024 * 1024, POLICY_DEPTH_MAX = 64 };
 
+static bool is_capability(str s)
+{
+    static const char *const names[] = {"create", "read", "update", "delete", "list",
+                                        "sudo",   "deny", "patch",  "root"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (str_eq(s, str_from_cstr(names[i])))
+            return true;
+    return false;
+}
+
+static bool is_path_key(str s)
+{
+    static const char *const names[] = {
+        "capabilities",        "policy",           "allowed_parameters", "denied_parameters",
+        "required_parameters", "min_wrapping_ttl", "max_wrapping_ttl",   "mfa_methods",
+        "control_group",       "comment"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (str_eq(s, str_from_cstr(names[i])))
+            return true;
+    return false;
+}
+
+static struct error *path_check(struct arena *a, const struct hcl_item *path)
+{
+    str name = path->keys[1].text;
+    for (const struct hcl_item *i = path->value->first; i; i = i->next) {
+        if (!is_path_key(i->keys[0].text))
+            return error_new(a, ERR_BAD_REQUEST,
+                             "failed to parse policy: path \"%.*s\": invalid key \"%.*s\" on line %u",
+                             PSTR(name), PSTR(i->keys[0].text), i->keys[0].pos.line);
+        if (!str_eq(i->keys[0].text, STR("capabilities")) || i->value->type != HCL_LIST)
+            continue;
+        for (size_t j = 0; j < i->value->n; j++) {
+            const struct hcl_value *v = i->value->items[j];
+            if (v->type != HCL_STRING || !is_capability(v->text))
+                return error_new(a, ERR_BAD_REQUEST,
+                                 "failed to parse policy: path \"%.*s\": invalid capability \"%.*s\"",
+                                 PSTR(name), PSTR(v->text));
+        }
+    }
+    return NULL;
+}
+
+struct error *policy_check(struct arena *a, str text)
+{
+    struct hcl_value *root;
+    struct error *bad = hcl_parse(a, text, &root);
+    if (bad)
+        return error_wrap(a, bad, "failed to parse policy: %.*s", PSTR(bad->text));
+    for (const struct hcl_item *i = root->first; i; i = i->next) {
+        str key = i->keys[0].text;
+        if (!str_eq(key, STR("path")) && !str_eq(key, STR("name")))
+            return error_new(a, ERR_BAD_REQUEST, "failed to parse policy: invalid key \"%.*s\" on line %u",
+                             PSTR(key), i->keys[0].pos.line);
+        if (str_eq(key, STR("path")) && i->n_keys == 2 && i->value->type == HCL_OBJECT)
+            TRY(path_check(a, i));
+    }
+    return NULL;
+}
+
 enum token_type { T_END, T_WORD, T_COMMENT, T_PUNCTUATION, T_HEREDOC };
 
 struct token {

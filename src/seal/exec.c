@@ -4,8 +4,8 @@
  * shell, with one more argument: "encrypt" or "decrypt". It gets bytes on its standard input until the end of
  * the file, and gives bytes on its standard output; exit status 0 means that they are the whole answer. What
  * it writes to standard error goes to the log when it failed. COFFER_SEAL_KEY_ID tells the key: the one
- * configured to encrypt, the one stored with the data to decrypt. Of the server's own environment it gets PATH,
- * HOME, LANG, LC_* and TMPDIR. Only a 32-byte data key goes through it. */
+ * configured to encrypt, the one stored with the data to decrypt. Of the server's own environment it gets
+ * PATH, HOME, LANG, LC_* and TMPDIR. Only a 32-byte data key goes through it. */
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/log.h"

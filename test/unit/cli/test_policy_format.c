@@ -31,6 +31,7 @@ static void formats(void **state)
         struct arena *a = arena_new(0);
         str got;
         str again;
+        assert_ok(policy_check(a, str_from_cstr(rows[i].in)));
         assert_ok(policy_format(a, str_from_cstr(rows[i].in), &got));
         assert_str(got, rows[i].want);
         assert_ok(policy_format(a, got, &again));
@@ -44,6 +45,14 @@ static void refuses(void **state)
     (void)state;
     struct arena *a = arena_new(0);
     str text;
+    assert_error(policy_check(a, STR("path \"s/*\" {\n  capabilities = [\"nope\"]\n}\n")), ERR_BAD_REQUEST,
+                 "failed to parse policy: path \"s/*\": invalid capability \"nope\"");
+    assert_error(policy_check(a, STR("path \"a\" {\n  capability = [\"read\"]\n}\n")), ERR_BAD_REQUEST,
+                 "failed to parse policy: path \"a\": invalid key \"capability\" on line 2");
+    assert_error(policy_check(a, STR("path \"x\" {\n")), ERR_BAD_REQUEST,
+                 "failed to parse policy: At 2:2: object expected closing RBRACE got: EOF");
+    assert_error(policy_check(a, STR("\nfoo = 1\n")), ERR_BAD_REQUEST,
+                 "failed to parse policy: invalid key \"foo\" on line 2");
     assert_error(policy_format(a, STR("path \"x\" {\n"), &text), ERR_BAD_REQUEST,
                  "At 2:2: object expected closing RBRACE got: EOF");
     assert_error(policy_format(a, STR("\n{\"path\":{\"a\":{\"policy\":\"read\"}}}"), &text), ERR_BAD_REQUEST,
