@@ -20,7 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGS_MAX = 32, OUT_BYTES_MAX = 8192, ERR_BYTES_MAX = 1024, POLL_MS = 100, TIMEOUT_S = 30 };
+enum { ARGS_MAX = 32, OUT_BYTES_MAX = 8192, ERR_BYTES_MAX = 1024, TIMEOUT_S = 30 };
+enum { POLL_MS = 100, WAIT_MS = 2 };
 
 struct exec_state {
     char *args[ARGS_MAX + 2]; /* with the operation's place at args[n] */
@@ -192,11 +193,14 @@ static void child_read(int *fd, struct buf *to)
     wipe(part, sizeof(part));
 }
 
-/* False: it took too long, or the process ends. */
-static bool child_talk(struct seal *s, struct child *c, int64_t timeout_ns)
+static bool may_go_on(const struct seal *s, int64_t end_ns)
 {
-    int64_t end_ns = clock_mono_ns(clock_real()) + timeout_ns;
+    return !atomic_load(&s->host->cancelled) && clock_mono_ns(clock_real()) <= end_ns;
+}
 
+/* False: it took too long, or the process ends. */
+static bool child_talk(struct seal *s, struct child *c, int64_t end_ns)
+{
     while (c->out >= 0 || c->err >= 0) {
         struct pollfd p[] = {{c->in, POLLOUT, 0}, {c->out, POLLIN, 0}, {c->err, POLLIN, 0}};
 
@@ -207,10 +211,20 @@ static bool child_talk(struct seal *s, struct child *c, int64_t timeout_ns)
             child_read(&c->out, &c->from_out);
         if (p[2].revents)
             child_read(&c->err, &c->from_err);
-        if (atomic_load(&s->host->cancelled) || clock_mono_ns(clock_real()) > end_ns)
+        if (!may_go_on(s, end_ns))
             return false;
     }
     return true;
+}
+
+/* It may go on after it has closed its ends. False: too long. */
+static bool child_wait(struct seal *s, const struct child *c, int64_t end_ns, int *ret_status)
+{
+    pid_t gone;
+
+    while ((gone = waitpid(c->pid, ret_status, WNOHANG)) == 0 && may_go_on(s, end_ns))
+        (void)poll(NULL, 0, WAIT_MS);
+    return gone != 0;
 }
 
 static struct error *child_result(struct arena *a, const struct child *c, const char *op, int status)
@@ -241,18 +255,23 @@ static struct error *run(struct seal *s, struct arena *a, const char *op, str ke
     buf_init(&c.from_out, a, OUT_BYTES_MAX);
     buf_init(&c.from_err, a, ERR_BYTES_MAX);
     TRY(child_start(a, args, key_id, &c));
-    bool in_time = child_talk(s, &c, st->timeout_ns);
+    int64_t end_ns;
+
+    if (__builtin_add_overflow(clock_mono_ns(clock_real()), st->timeout_ns, &end_ns))
+        end_ns = INT64_MAX;
+    bool in_time = child_talk(s, &c, end_ns);
 
     close_fd(&c.in);
     close_fd(&c.out);
     close_fd(&c.err);
-    if (!in_time)
+    in_time = in_time && child_wait(s, &c, end_ns, &status);
+    if (!in_time) {
         (void)kill(c.pid, SIGKILL); /* gone already is fine */
-    while (waitpid(c.pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (!in_time)
+        while (waitpid(c.pid, &status, 0) < 0 && errno == EINTR)
+            ;
         return error_new(a, ERR_INTERNAL, "exec: %s: the program took longer than %.*s", op,
                          PSTR(duration_format(a, st->timeout_ns)));
+    }
     TRY(child_result(a, &c, op, status));
     *ret = buf_bytes(&c.from_out);
     return NULL;

@@ -63,6 +63,7 @@ static void faults(void **state)
         {"#!/bin/sh\nexit 0\n", "the program gave nothing"},
         {"#!/bin/sh\nexec head -c 9000 /dev/zero\n", "the program gave more than 8192 bytes"},
         {"#!/bin/sh\nexec sleep 60\n", "the program took longer than 300ms"},
+        {"#!/bin/sh\necho key\nexec sleep 10 >&- 2>&-\n", "the program took longer than 300ms"},
     };
     struct arena *a = arena_new(0);
 
