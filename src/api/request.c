@@ -1,6 +1,8 @@
 #include "api/front_private.h"
 #include "base/encode.h"
 
+#include <stdlib.h>
+
 static const struct {
     const char *method;
     enum op op;
@@ -55,38 +57,70 @@ static bool is_printable(str s)
 
 /* ---- query and form ---- */
 
-static void add_value(struct arena *a, struct json *o, str key, str value)
+struct pair {
+    str key, value;
+    size_t at; /* as sent */
+};
+
+static int pair_order(const void *x, const void *y)
 {
-    struct json *old = json_get(o, key), *v = json_string(a, value);
+    const struct pair *a = x, *b = y;
+    int c = str_cmp(a->key, b->key);
 
-    if (!old) {
-        json_set(a, o, key, v);
-        return;
-    }
-    if (old->type != JSON_ARRAY) {
-        struct json *list = json_array(a);
-
-        json_append(a, list, old);
-        json_set(a, o, key, list);
-        old = list;
-    }
-    json_append(a, old, v);
+    return c ? c : (a->at > b->at) - (a->at < b->at);
 }
 
-/* Pairs that do not decode are left out, as Go's lenient query parser does. */
-static struct json *pairs_parse(struct arena *a, str text)
+/* One object of sorted pairs: what has one key is a list. */
+static struct json *pairs_object(struct arena *a, const struct pair *pairs, size_t n)
 {
     struct json *o = json_object(a);
 
-    for (str rest = text, pair; rest.n > 0;) {
+    for (size_t i = 0; i < n; i++) {
+        struct json *v = json_string(a, pairs[i].value);
+        bool again = i > 0 && str_eq(pairs[i].key, pairs[i - 1].key);
+        struct json_member *last = again ? &o->members[o->n - 1] : NULL;
+
+        if (!last) {
+            json_add(a, o, pairs[i].key, v);
+            continue;
+        }
+        if (last->value->type != JSON_ARRAY) {
+            struct json *list = json_array(a);
+
+            json_append(a, list, last->value);
+            last->value = list;
+        }
+        json_append(a, last->value, v);
+    }
+    return o;
+}
+
+/* Pairs that do not decode are left out, as Go's lenient query parser does. Past the arena's bound it ends
+ * early. A form may be large: no pair is looked for among the others. */
+static struct json *pairs_parse(struct arena *a, str text)
+{
+    struct pair *pairs = NULL;
+    size_t n = 0, cap = 0;
+
+    for (str rest = text, pair; rest.n > 0 && !arena_is_over(a);) {
         str key, value;
 
         str_cut(rest, '&', &pair, &rest);
         str_cut(pair, '=', &key, &value);
-        if (pair.n > 0 && url_decode(a, key, true, &key) && url_decode(a, value, true, &value))
-            add_value(a, o, key, value);
+        if (pair.n == 0 || !url_decode(a, key, true, &key) || !url_decode(a, value, true, &value))
+            continue;
+        if (n == cap) {
+            size_t more = cap ? cap * 2 : 8;
+
+            pairs = arena_grow(a, pairs, cap * sizeof(*pairs), more * sizeof(*pairs));
+            cap = more;
+        }
+        pairs[n] = (struct pair){key, value, n};
+        n++;
     }
-    return o;
+    if (n > 1)
+        qsort(pairs, n, sizeof(*pairs), pair_order);
+    return pairs_object(a, pairs, n);
 }
 
 static bool parse_bool(str s, bool *ret)
@@ -156,6 +190,8 @@ static struct error *body_parse(struct exchange *x, struct request *rq)
         return NULL;
     if (str_eq_nocase(str_trim(type), STR("application/x-www-form-urlencoded")) && !looks_like_json(body)) {
         rq->data = pairs_parse(x->arena, body);
+        if (arena_is_over(x->arena))
+            return error_new(x->arena, ERR_TOO_LARGE, "the form is too large");
         return NULL;
     }
     struct json *v;

@@ -155,6 +155,43 @@ static void bodies(void **state)
     arena_free(a);
 }
 
+/* "0&1&2 …": as many pairs as no search among them would get through. */
+static str many_pairs(struct arena *a, unsigned n)
+{
+    struct buf b;
+
+    buf_init(&b, a, SIZE_MAX);
+    for (unsigned i = 0; i < n; i++)
+        buf_put_fmt(&b, "%s%x", i ? "&" : "", i);
+    return buf_str(&b);
+}
+
+static void forms(void **state)
+{
+    static const char type[] = "Content-Type: application/x-www-form-urlencoded\r\n";
+    struct arena *a = arena_new(0);
+    struct web w;
+
+    (void)state;
+    web_start(&w, &(struct harness_options){0}, &(struct web_options){0});
+    harness_mount(&w.h, "secret", "kv");
+    assert_int_equal(
+        web_call(&w, a, "PUT", STR("/v1/sys/rekey/init"), (str){0}, type, many_pairs(a, 200000)).status, 500);
+    assert_int_equal(
+        web_call(&w, a, "PUT", STR("/v1/sys/rekey/init"), (str){0}, type, many_pairs(a, 1500000)).status,
+        413);
+    assert_int_equal(
+        web_call(&w, a, "PUT", STR("/v1/secret/a"), w.h.root, type, STR("b=1&a=2&b=3&c&%zz=1&b=0")).status,
+        204);
+    struct web_answer answer = web_call(&w, a, "GET", STR("/v1/secret/a"), w.h.root, NULL, (str){0});
+
+    str data = STR("\"data\":{\"a\":\"2\",\"b\":[\"1\",\"3\",\"0\"],\"c\":\"\"}");
+
+    assert_true(str_find(answer.body, data) < answer.body.n);
+    web_stop(&w);
+    arena_free(a);
+}
+
 /* ---- memory of one request ---- */
 
 static void request_memory(void **state)
@@ -366,9 +403,10 @@ static void pipelined(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bodies),     cmocka_unit_test(request_memory), cmocka_unit_test(arenas_are_poisoned),
-        cmocka_unit_test(all_memory), cmocka_unit_test(full_lane),      cmocka_unit_test(deadline),
-        cmocka_unit_test(pipelined)};
+        cmocka_unit_test(bodies),         cmocka_unit_test(forms),
+        cmocka_unit_test(request_memory), cmocka_unit_test(arenas_are_poisoned),
+        cmocka_unit_test(all_memory),     cmocka_unit_test(full_lane),
+        cmocka_unit_test(deadline),       cmocka_unit_test(pipelined)};
 
     mutex_init(&gate.mutex);
     cond_init(&gate.changed);
