@@ -48,6 +48,9 @@ const struct mount *mount_find(const struct mount_table *t, str path)
     return NULL;
 }
 
+/* From now on their ends are times, as they are kept: nanoseconds up to the year 2262. */
+static const int64_t ttl_ns_max = INT64_C(200) * 365 * 86400 * NS_PER_S;
+
 int64_t mount_default_ttl_ns(const struct request *rq, const struct mount *m)
 {
     return m && m->default_lease_ttl_ns ? m->default_lease_ttl_ns : active_default_ttl_ns(rq->active);
@@ -55,5 +58,5 @@ int64_t mount_default_ttl_ns(const struct request *rq, const struct mount *m)
 
 int64_t mount_max_ttl_ns(const struct request *rq, const struct mount *m)
 {
-    return m && m->max_lease_ttl_ns ? m->max_lease_ttl_ns : active_max_ttl_ns(rq->active);
+    return MIN(m && m->max_lease_ttl_ns ? m->max_lease_ttl_ns : active_max_ttl_ns(rq->active), ttl_ns_max);
 }

@@ -35,6 +35,6 @@ struct mount_table { /* sorted by path; never changes */
 /* Longest mount whose path begins `path` ("secret" finds "secret/" too). NULL: none. */
 const struct mount *mount_find(const struct mount_table *t, str path);
 const struct mount_table *request_mounts(const struct request *rq); /* of the snapshot the request runs on */
-/* falls back to the system's */
+/* falls back to the system's; the longest is at most 200 years, so that what begins now has an end */
 int64_t mount_default_ttl_ns(const struct request *rq, const struct mount *m);
 int64_t mount_max_ttl_ns(const struct request *rq, const struct mount *m);

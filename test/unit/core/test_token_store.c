@@ -599,13 +599,32 @@ static void test_endless_root(void **state)
     rig_must(&r, 403, OP_READ, "auth/token/lookup-self", token, NULL);
 }
 
+/* Its end must be a time: 2^63 ns are 292 years. */
+static void test_longest(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"ttl\":\"2560000h\",\"policies\":[\"default\"]}",
+        "{\"period\":\"2560000h\",\"policies\":[\"default\"]}",
+        "{\"ttl\":\"2560000h\",\"type\":\"batch\",\"policies\":[\"default\"]}",
+        "{\"explicit_max_ttl\":\"2560000h\"}"};
+
+    (void)state;
+    rig_must(&r, 204, OP_UPDATE, "sys/auth/token/tune", r.root, "{\"max_lease_ttl\":\"2560000h\"}");
+    for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+        str token = make(r.root, bodies[i]);
+        struct answer a = rig_must(&r, 200, OP_READ, "auth/token/lookup-self", token, NULL);
+
+        assert_true(number(&a, "ttl") > INT64_C(150) * 365 * 86400);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_lookup),      TEST(test_create),        TEST(test_times),    TEST(test_uses),
         TEST(test_revoke_tree), TEST(test_revoke_orphan), TEST(test_accessor), TEST(test_expiry),
         TEST(test_restart),     TEST(test_resume),        TEST(test_prefix),   TEST(test_cubbyhole),
-        TEST(test_tidy),        TEST(test_endless_root),
+        TEST(test_tidy),        TEST(test_endless_root),  TEST(test_longest),
 #ifdef COFFER_FAULTS
         TEST(test_irrevocable),
 #endif
