@@ -67,6 +67,8 @@ void json_append(struct arena *a, struct json *array, struct json *v);
 void json_set(struct arena *a, struct json *object, str key, struct json *v);
 /* The caller knows the key to be new: no search */
 void json_add(struct arena *a, struct json *object, str key, struct json *v);
+/* After many json_add() of keys that may be equal: the last value wins, in the first one's place */
+void json_unique(struct arena *a, struct json *object);
 void json_set_str(struct arena *a, struct json *object, str key, str s);
 void json_set_int(struct arena *a, struct json *object, str key, int64_t v);
 void json_set_bool(struct arena *a, struct json *object, str key, bool v);

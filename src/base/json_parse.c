@@ -4,6 +4,7 @@
  */
 #include "base/json.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct parser {
@@ -319,6 +320,12 @@ static size_t members_unique(struct arena *a, struct json_member *m, size_t n)
         if (m[i].value)
             m[left++] = m[i];
     return n - dropped;
+}
+
+void json_unique(struct arena *a, struct json *object)
+{
+    assert(object->type == JSON_OBJECT);
+    object->n = (uint32_t)members_unique(a, object->members, object->n);
 }
 
 /* Members that come in strictly ascending order, as our own writer and Go's write them, need no search. */

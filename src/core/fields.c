@@ -273,11 +273,12 @@ static struct error *to_strings(struct arena *a, const struct json *v, bool comm
     return NULL;
 }
 
+/* Keys may come several times: json_unique() is the caller's. */
 static struct error *to_map(struct arena *a, const char *name, const struct json *v, struct json **ret)
 {
     if (v->type == JSON_OBJECT) {
         for (uint32_t i = 0; i < v->n; i++)
-            json_set(a, *ret, v->members[i].key, v->members[i].value);
+            json_add(a, *ret, v->members[i].key, v->members[i].value);
         return NULL;
     }
     if (v->type == JSON_ARRAY) {
@@ -299,6 +300,7 @@ static struct error *to_kv(struct arena *a, const struct json *v, struct json **
     size_t n;
     bool ok = to_map(a, "", v, &map) == NULL;
 
+    json_unique(a, map);
     for (uint32_t i = 0; ok && i < map->n; i++) {
         ok = is_scalar(map->members[i].value);
         if (ok)
@@ -312,8 +314,9 @@ static struct error *to_kv(struct arena *a, const struct json *v, struct json **
     for (size_t i = 0; i < n; i++) {
         if (!str_cut(pairs[i], '=', &key, &value) || key.n == 0)
             return error_new(a, ERR_BAD_REQUEST, "invalid key pair \"%.*s\"", PSTR(pairs[i]));
-        json_set_str(a, *ret, key, value);
+        json_add(a, *ret, key, json_string(a, value));
     }
+    json_unique(a, *ret);
     return NULL;
 }
 
@@ -347,6 +350,7 @@ static struct error *convert(struct arena *a, const struct json *v, struct field
             return NULL;
         map = json_object(a);
         TRY(to_map(a, "", v, &map));
+        json_unique(a, map);
         break;
     }
     out->raw = map;
