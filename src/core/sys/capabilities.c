@@ -44,10 +44,11 @@ static struct error *answer(struct request *rq, struct response *rs, const struc
 
         if (r.is_root)
             v = json_strings(rq->arena, &(const str){"root", 4}, 1);
-        json_set(rq->arena, d, paths[i], v);
+        json_add(rq->arena, d, paths[i], v);
         if (n == 1)
-            json_set(rq->arena, d, STR("capabilities"), v);
+            json_add(rq->arena, d, STR("capabilities"), v);
     }
+    json_unique(rq->arena, d);
     return NULL;
 }
 

@@ -166,6 +166,25 @@ static str many_pairs(struct arena *a, unsigned n)
     return buf_str(&b);
 }
 
+static void paths(void **state)
+{
+    struct arena *a = arena_new(0);
+    struct web w;
+    struct buf b;
+
+    (void)state;
+    web_start(&w, &(struct harness_options){0}, &(struct web_options){0});
+    buf_init(&b, a, SIZE_MAX);
+    buf_put_str(&b, STR("{\"paths\":[\"z\""));
+    for (unsigned i = 0; i < 200000; i++)
+        buf_put_fmt(&b, ",\"%x\"", i);
+    buf_put_str(&b, STR("]}"));
+    assert_int_equal(
+        web_call(&w, a, "PUT", STR("/v1/sys/capabilities-self"), w.h.root, NULL, buf_str(&b)).status, 200);
+    web_stop(&w);
+    arena_free(a);
+}
+
 /* A field that is a list of maps, which are made one: of as many members. */
 static void maps(void **state)
 {
@@ -422,15 +441,11 @@ static void pipelined(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(bodies),
-                                       cmocka_unit_test(forms),
-                                       cmocka_unit_test(maps),
-                                       cmocka_unit_test(request_memory),
-                                       cmocka_unit_test(arenas_are_poisoned),
-                                       cmocka_unit_test(all_memory),
-                                       cmocka_unit_test(full_lane),
-                                       cmocka_unit_test(deadline),
-                                       cmocka_unit_test(pipelined)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bodies),     cmocka_unit_test(forms),          cmocka_unit_test(maps),
+        cmocka_unit_test(paths),      cmocka_unit_test(request_memory), cmocka_unit_test(arenas_are_poisoned),
+        cmocka_unit_test(all_memory), cmocka_unit_test(full_lane),      cmocka_unit_test(deadline),
+        cmocka_unit_test(pipelined)};
 
     mutex_init(&gate.mutex);
     cond_init(&gate.changed);
