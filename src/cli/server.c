@@ -84,6 +84,16 @@ static struct error *set_process(struct server *s)
     return NULL;
 }
 
+/* Nobody shall believe in a lock that is not held. */
+static struct error *ha_storage_check(struct arena *a, const struct config_block *ha)
+{
+    if (ha && !storage_type_is_known(ha->type))
+        return error_new(a, ERR_BAD_REQUEST, "Unknown HA storage type %.*s", PSTR(ha->type));
+    if (ha && !storage_type_has_lock(ha->type))
+        return error_new(a, ERR_BAD_REQUEST, "Specified HA storage does not support HA");
+    return NULL;
+}
+
 static struct error *load_config(struct server *s)
 {
     struct cli *c = s->cli;
@@ -97,6 +107,7 @@ static struct error *load_config(struct server *s)
         TRY(server_dev_config(c, s->config, &s->config));
     if (!s->config->storage)
         return error_new(c->arena, ERR_BAD_REQUEST, "A storage backend must be specified");
+    TRY(ha_storage_check(c->arena, s->config->ha_storage));
     return server_set_log(c, s->config);
 }
 

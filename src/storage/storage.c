@@ -18,6 +18,12 @@ bool storage_type_is_known(str type)
     return ops_of(type) != NULL;
 }
 
+bool storage_type_has_lock(str type)
+{
+    const struct storage_ops *ops = ops_of(type);
+    return ops && ops->lock_acquire;
+}
+
 struct error *storage_open(struct arena *a, const struct config_block *config, struct storage **ret_s)
 {
     const struct storage_ops *ops = ops_of(config->type);

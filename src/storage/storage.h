@@ -81,6 +81,7 @@ extern const struct storage_ops storage_inmem, storage_inmem_ha, storage_file, s
 /* Opens the backend that the block names ("storage" of the configuration). ERR_BAD_REQUEST "Unknown storage
  * type X". */
 bool storage_type_is_known(str type);
+bool storage_type_has_lock(str type); /* can serve HA */
 struct error *storage_open(struct arena *a, const struct config_block *config, struct storage **ret_s)
     MUST_USE;
 void storage_close(struct storage *s);

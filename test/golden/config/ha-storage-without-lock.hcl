@@ -1,0 +1,5 @@
+storage "inmem" {}
+ha_storage "file" {
+  path = "/nonexistent"
+}
+disable_mlock = true
