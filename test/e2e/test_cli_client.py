@@ -282,3 +282,23 @@ def test_events_and_other_answers(tmp_path):
     with Peer((200, b"<html>")) as peer:
         out = coffer(tmp_path, "status", env={"VAULT_ADDR": peer.addr})
         assert out.returncode == 1 and "no JSON object" in out.stderr
+
+
+def test_what_counts_as_data(tmp_path):
+    with Peer((200, SECRET)) as peer:
+        env = {"VAULT_ADDR": peer.addr}
+        for argument, stdin in (("-", "{}"), ("", None), ("-", "null")):
+            assert coffer(tmp_path, "write", "-field=a", "x", argument, env=env, stdin=stdin).stdout == "b"
+            assert peer.asked[-1].body == b"{}"
+        coffer(tmp_path, "write", "-f", "x", env=env)
+        assert peer.asked[-1].body == b"null"
+
+
+def test_values_of_other_shapes(tmp_path):
+    with Peer((200, {**SECRET, "data": {"l": [1, 2]}})) as peer:
+        env = {"VAULT_ADDR": peer.addr}
+        assert coffer(tmp_path, "read", "-field=l", "-format=yaml", "x", env=env).stdout == "- 1\n- 2\n"
+        assert coffer(tmp_path, "read", "-field=l", "-output-curl-string=false", "-address=", "x", env=env).stdout == "[1 2]"
+    with Peer((200, {**SECRET, "data": None, "warnings": ["old"]})) as peer:
+        out = coffer(tmp_path, "plugin", "info", "x", env={"VAULT_ADDR": peer.addr})
+        assert out.returncode == 2 and 'No value found for plugin "x"' in out.stderr
