@@ -1,5 +1,6 @@
 /* edit: what a request changes of identities: buckets opened once, written once; effects at publication. */
 #include "core/identity/identity_private.h"
+#include "core/mfa/mfa_private.h"
 
 #include <stdlib.h>
 
@@ -122,7 +123,8 @@ static struct error *drop(struct edit *e, enum bucket_kind kind, str id)
 
 bool edit_has_room(const struct edit *e, unsigned buckets)
 {
-    return e->n_dirty + buckets <= EDIT_BUCKETS_MAX && arena_used_bytes(e->rq->arena) <= EDIT_BYTES_MAX;
+    return e->n_dirty + e->n_keys + buckets <= EDIT_BUCKETS_MAX &&
+           arena_used_bytes(e->rq->arena) <= EDIT_BYTES_MAX;
 }
 
 struct error *edit_commit(struct edit *e)
@@ -163,6 +165,14 @@ struct error *edit_put_entity(struct edit *e, const IdentityPb__Entity *m,
 
 struct error *edit_drop_entity(struct edit *e, str id)
 {
+    IdentityPb__LocalAliases *local;
+    IdentityPb__Entity *m;
+
+    TRY(edit_entity(e, id, &m, &local));
+    if (m) {
+        TRY(mfa_forget(e->rq, m));
+        e->n_keys += 2 * (unsigned)m->n_mfa_secrets;
+    }
     TRY(identity_load(e->rq, BUCKET_ENTITIES, bucket_number(id)));
     TRY(drop(e, BUCKET_ENTITIES, id));
     TRY(drop(e, BUCKET_LOCAL_ALIASES, id));

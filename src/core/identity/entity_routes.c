@@ -228,10 +228,12 @@ static struct error *delete_some(struct request *rq, struct response *rs, const 
         TRY(leave_group(e, groups.v[left++], &entities));
     bool leaves_all = left == groups.n;
 
-    for (size_t i = 0; i < entities.n && leaves_all; i++)
-        TRY(edit_drop_entity(e, entities.v[i]));
+    size_t gone = 0;
+
+    while (gone < entities.n && leaves_all && (gone == 0 || edit_has_room(e, 2)))
+        TRY(edit_drop_entity(e, entities.v[gone++]));
     TRY(edit_commit(e));
-    return all && leaves_all ? NULL : response_again(rs);
+    return all && gone == entities.n && leaves_all ? NULL : response_again(rs);
 }
 
 static struct error *entity_delete(struct request *rq, struct response *rs)

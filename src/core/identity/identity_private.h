@@ -125,6 +125,7 @@ struct edit {
     bool dirty[BUCKET_KINDS_][IDENTITY_BUCKETS];
     IdentityPb__Bucket *order[BUCKET_KINDS_ * IDENTITY_BUCKETS]; /* the dirty ones */
     unsigned n_dirty;
+    unsigned n_keys; /* keys of MFA that go with their entities, twice: a merge writes them anew */
 };
 
 struct error *edit_begin(struct edit **ret, struct request *rq) MUST_USE;

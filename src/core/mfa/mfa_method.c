@@ -2,7 +2,7 @@
 #include "base/qr.h"
 #include "core/mfa/mfa_private.h"
 
-enum { KEY_BYTES_MAX = 512, PERIOD_MAX_S = 3600 * 24 };
+enum { KEY_BYTES_MAX = 512, PERIOD_MAX_S = 3600 * 24, KEYS_STEP = 64 };
 
 static const char *const algorithms[] = {"SHA1", "SHA256", "SHA512", NULL}; /* by their stored number */
 
@@ -254,11 +254,13 @@ static struct error *other_write(struct request *rq, struct response *rs)
                 PSTR(type_of(rq)));
 }
 
+/* The method goes in the first step, so that no key is missed while it is there. */
 static struct error *method_delete(struct request *rq, struct response *rs)
 {
+    struct view sys = txn_view(rq->txn, SPACE_SYS);
     str id = field_str(rq, "method_id");
+    bool done;
 
-    (void)rs;
     TRY(check_id(rq, id));
     TRY(txn_exclusive(rq->txn));
     const struct mfa_set *s = mfa_set_held(rq);
@@ -269,11 +271,12 @@ static struct error *method_delete(struct request *rq, struct response *rs)
             return fail_wrapped(rq, ERR_INTERNAL,
                                 "methodID is still used by an enforcement configuration with ID: %.*s",
                                 PSTR(pb_str(s->enforcements[i]->id)));
-    if (!m)
-        return NULL;
-    if (!str_eq(pb_str(m->type), type_of(rq)))
+    if (m && !str_eq(pb_str(m->type), type_of(rq)))
         return fail_wrapped(rq, ERR_INTERNAL, "method type does not match the MFA config type");
-    return mfa_method_delete(rq, id);
+    if (m)
+        TRY(mfa_method_delete(rq, id));
+    TRY(view_clear(&sys, arena_fmt(rq->arena, "%s%.*s/", MFA_TOTP_KEYS, PSTR(id)), KEYS_STEP, &done));
+    return done ? NULL : response_again(rs);
 }
 
 /* ---- the table ---- */
@@ -320,7 +323,7 @@ static const struct field admin_fields[] = {
         "mfa/method/" type "/{method_id}", id_fields,                                                        \
             .ops = {[OP_READ] = {method_read, .help = "Shows the method."},                                  \
                     [OP_UPDATE] = {other_write},                                                             \
-                    [OP_DELETE] = {method_delete, .help = "Removes a method that nothing enforces."}},       \
+                    [OP_DELETE] = {method_delete, ROUTE_BULK, "Removes a method that nothing enforces."}},   \
             .help = "A method of another server; here it is kept, but lets nobody in."                       \
     }
 
@@ -336,7 +339,7 @@ const struct route mfa_method_routes[] = {
     {"mfa/method/totp/{method_id}", totp_id_fields,
      .ops = {[OP_READ] = {method_read, .help = "Shows the method."},
              [OP_UPDATE] = {totp_update, .help = "Changes the method; what is not given becomes as usual."},
-             [OP_DELETE] = {method_delete, .help = "Removes a method that nothing enforces."}},
+             [OP_DELETE] = {method_delete, ROUTE_BULK, "Removes a method that nothing enforces."}},
      .help = "A method with codes that change with time.",
      .about = "Secrets that were made keep the settings they were made with."},
     {"mfa/method/totp/generate", generate_fields,

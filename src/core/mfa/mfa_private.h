@@ -38,6 +38,8 @@ struct mfa *active_mfa(struct active *a); /* core's */
 /* Secrets of an entity that becomes one with another, and their keys; force: those of both are that one's. */
 struct error *mfa_merge(struct request *rq, IdentityPb__Entity *to, const IdentityPb__Entity *from,
                         bool force) MUST_USE;
+/* The keys of an entity that goes. */
+struct error *mfa_forget(struct request *rq, const IdentityPb__Entity *e) MUST_USE;
 handler_fn mfa_generate_write, mfa_admin_generate_write, mfa_admin_destroy_write;
 /* Is `code` good for the entity? ret_problem stays empty if it is, and the code is used up; else why not, as
  * the API words it. What is written for it is to be kept even if the request is refused. */

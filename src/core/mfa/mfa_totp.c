@@ -214,11 +214,18 @@ struct error *mfa_merge(struct request *rq, IdentityPb__Entity *to, const Identi
         else
             add_entry(rq, to, from->mfa_secrets[i]);
         TRY(view_get(&sys, old, &key));
-        if (!key.p)
-            continue;
-        TRY(view_put(&sys, key_path(rq, id, pb_str(to->id)), key));
-        TRY(view_delete(&sys, old));
+        if (key.p)
+            TRY(view_put(&sys, key_path(rq, id, pb_str(to->id)), key));
     }
+    return NULL;
+}
+
+struct error *mfa_forget(struct request *rq, const IdentityPb__Entity *e)
+{
+    struct view sys = txn_view(rq->txn, SPACE_SYS);
+
+    for (size_t i = 0; i < e->n_mfa_secrets; i++)
+        TRY(view_delete(&sys, key_path(rq, pb_str(e->mfa_secrets[i]->key), pb_str(e->id))));
     return NULL;
 }
 

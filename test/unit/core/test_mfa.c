@@ -50,11 +50,17 @@ static void enforce(const char *whom)
                  text("{\"mfa_method_ids\":[\"%.*s\"],%s}", PSTR(method), whom));
 }
 
+static void configure(struct config *c)
+{
+    c->raw_storage_endpoint = true;
+}
+
 static int setup(void **state)
 {
     (void)state;
     hands = clock_manual_new(START_NS);
-    harness_start(&h, &(struct harness_options){.storage_type = "file", .clock = hands});
+    harness_start(&h,
+                  &(struct harness_options){.storage_type = "file", .clock = hands, .configure = configure});
     harness_must(&h, 204, OP_UPDATE, "sys/auth/up", "{\"type\":\"userpass\"}");
     harness_must(&h, 204, OP_UPDATE, "auth/up/users/ann", "{\"password\":\"right\"}");
     struct answer a = login();
@@ -257,6 +263,15 @@ static void whom_it_is_for(void **state)
     assert_true(a.client_token.n > 0);
 }
 
+static void assert_keys(size_t wanted)
+{
+    struct answer a = harness_call(&h, h.arena, OP_LIST, text("sys/raw/sys/mfa/totpkeys/%.*s/", PSTR(method)),
+                                   h.root, NULL);
+    const struct json *keys = a.status == 200 ? json_get(answer_data(h.arena, &a), STR("keys")) : NULL;
+
+    assert_int_equal(keys ? keys->n : 0, wanted);
+}
+
 static void secrets(void **state)
 {
     const char *who = text("{\"method_id\":\"%.*s\",\"entity_id\":\"%.*s\"}", PSTR(method), PSTR(entity));
@@ -287,6 +302,7 @@ static void merged(void **state)
         &h, 204, OP_UPDATE, "identity/entity/merge",
         text("{\"from_entity_ids\":[\"%.*s\"],\"to_entity_id\":\"%.*s\"}", PSTR(entity), PSTR(other)));
     entity = other;
+    assert_keys(1);
     passes(code(0));
     a = harness_must(&h, 200, OP_UPDATE, "identity/entity", "{\"name\":\"c\"}");
     other = entity;
@@ -301,6 +317,50 @@ static void merged(void **state)
     entity = other;
     clock_manual_advance(hands, 2 * PERIOD_S * NS_PER_S);
     passes(code(0)); /* of the one that went */
+    assert_keys(1);
+}
+
+enum { KEYS_MANY = 70 };
+
+/* More than one step has room for; ret: their ids, as JSON's inside of a list. */
+static str many_with_keys(void)
+{
+    str all = {0};
+
+    for (unsigned i = 0; i < KEYS_MANY; i++) {
+        struct answer a = harness_must(&h, 200, OP_UPDATE, "identity/entity", text("{\"name\":\"n%u\"}", i));
+
+        entity = member(&a, "id");
+        generate();
+        all = arena_fmt(h.arena, "%.*s%s\"%.*s\"", PSTR(all), i > 0 ? "," : "", PSTR(entity));
+    }
+    return all;
+}
+
+static void keys_go_with_their_entity(void **state)
+{
+    (void)state;
+    assert_keys(1);
+    harness_must(&h, 204, OP_DELETE, text("identity/entity/id/%.*s", PSTR(entity)), NULL);
+    assert_keys(0);
+    str all = many_with_keys();
+
+    assert_keys(KEYS_MANY);
+    harness_must(&h, 204, OP_UPDATE, "identity/entity/batch-delete",
+                 text("{\"entity_ids\":[%.*s]}", PSTR(all)));
+    assert_keys(0);
+}
+
+static void keys_go_with_their_method(void **state)
+{
+    (void)state;
+    (void)many_with_keys();
+    assert_keys(KEYS_MANY + 1);
+    harness_must(&h, 500, OP_DELETE, text("identity/mfa/method/totp/%.*s", PSTR(method)), NULL);
+    assert_keys(KEYS_MANY + 1);
+    harness_must(&h, 204, OP_DELETE, "identity/mfa/login-enforcement/le", NULL);
+    harness_must(&h, 204, OP_DELETE, text("identity/mfa/method/totp/%.*s", PSTR(method)), NULL);
+    assert_keys(0);
 }
 
 static void settings_are_checked(void **state)
@@ -330,6 +390,8 @@ int main(void)
         TEST(whom_it_is_for),
         TEST(secrets),
         TEST(merged),
+        TEST(keys_go_with_their_entity),
+        TEST(keys_go_with_their_method),
         TEST(settings_are_checked),
     };
 
