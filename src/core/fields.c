@@ -179,7 +179,7 @@ static struct error *to_seconds(struct arena *a, const struct json *v, bool sign
 
     if (v->type == JSON_STRING || v->type == JSON_NUMBER)
         TRY(duration_parse(a, v->text, &ns));
-    else if (v->type != JSON_NULL)
+    else
         return error_new(a, ERR_BAD_REQUEST, "could not parse duration from input");
     if (ns < 0 && !signed_ok)
         return error_new(a, ERR_BAD_REQUEST, "cannot provide negative value '%lld'",
@@ -195,7 +195,7 @@ static struct error *to_time(struct arena *a, const struct json *v, int64_t *ret
     *ret_ns = TIME_ZERO_NS;
     if (!is_scalar(v) || v->type == JSON_BOOL)
         return error_new(a, ERR_BAD_REQUEST, "could not parse time from input");
-    if (v->type == JSON_NULL || v->text.n == 0 || time_parse(v->text, ret_ns))
+    if (v->text.n == 0 || time_parse(v->text, ret_ns))
         return NULL;
     if (!str_parse_i64(v->text, &s) || __builtin_mul_overflow(s, NS_PER_S, ret_ns))
         return error_new(a, ERR_BAD_REQUEST, "could not parse time \"%.*s\"", PSTR(v->text));
@@ -378,8 +378,9 @@ static struct error *bad_field(struct request *rq, const struct field *f, const 
 static struct error *parse_field(struct request *rq, struct field_value *v, const struct json *raw)
 {
     const struct field *f = v->field;
+    bool is_time = f->type == FT_SECONDS || f->type == FT_SIGNED_SECONDS || f->type == FT_TIME;
 
-    if (raw) {
+    if (raw && !(is_time && raw->type == JSON_NULL)) { /* null is no time: as if it were not given */
         v->raw = raw;
         const struct error *e = convert(rq->arena, raw, v);
 

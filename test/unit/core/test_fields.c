@@ -160,7 +160,7 @@ static const struct {
     {"{\"name\":\"other\"}", "nm    7 1 3600 0 <x><y>"},
     {"{\"s\":5,\"word\":\"a.b-c_d\",\"lower\":\"AbC\"}", "nm 5 a.b-c_d abc 7 1 3600 0 <x><y>"},
     {"{\"s\":true,\"lower\":false}", "nm 1  0 7 1 3600 0 <x><y>"},
-    {"{\"s\":null,\"i\":null,\"b\":null,\"ttl\":null,\"strings\":null}", "nm    0 0 0 0"},
+    {"{\"s\":null,\"i\":null,\"b\":null,\"ttl\":null,\"strings\":null}", "nm    0 0 3600 0"},
     {"{\"i\":\"0x10\"}", "nm    16 1 3600 0 <x><y>"},
     {"{\"i\":\"\",\"b\":\"\"}", "nm    0 0 3600 0 <x><y>"},
     {"{\"i\":true,\"b\":0}", "nm    1 0 3600 0 <x><y>"},
