@@ -121,6 +121,29 @@ static void test_many_sets(void **state)
             assert_int_equal(status_of_list(tokens[i]), i % 10 == 7 ? 200 : 403);
 }
 
+/* The storage is file, whose files of "a/" and "a" are one. */
+static void test_final_slash(void **state)
+{
+    static const char *const paths[] = {"sys/policies/acl/default", "sys/policies/acl/response-wrapping",
+                                        "sys/policies/acl/one", "sys/policies/password/two"};
+
+    (void)state;
+    put("one", "# one");
+    rig_must(&r, 204, OP_UPDATE, "sys/policies/password/two", r.root,
+             policy_json("length = 20 rule \"charset\" { charset = \"ab\" }"));
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        const char *longer = arena_fmt(r.arena, "%s/", paths[i]).p;
+
+        rig_must(&r, 404, OP_READ, longer, r.root, NULL);
+        rig_must(&r, 204, OP_DELETE, longer, r.root, NULL);
+        rig_must(&r, 400, OP_UPDATE, longer, r.root, policy_json("# two"));
+    }
+    assert_int_equal(status_of_list(token_with("[\"one/\"]")), 403);
+    rig_restart(&r);
+    for (size_t i = 0; i < COUNT_OF(paths); i++)
+        rig_must(&r, 200, OP_READ, paths[i], r.root, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +151,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_changes_count_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_sets, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_final_slash, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
