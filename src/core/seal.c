@@ -183,7 +183,7 @@ struct error *seal_blob_open(struct arena *a, bytes blob, bytes unseal_key, stru
     if (!ok)
         return error_new(a, ERR_BAD_REQUEST,
                          "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: "
-                         "message authentication failed");
+                         "cipher: message authentication failed");
     return stored_keys_root(a, (bytes){clear, n}, ret);
 }
 

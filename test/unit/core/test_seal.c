@@ -6,7 +6,7 @@
 #define UNSEAL_HEX "404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f"
 #define ROOT_HEX   "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f"
 #define MAC_ERROR                                                                                            \
-    "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: message "             \
+    "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: cipher: message "     \
     "authentication failed"
 
 static void put(struct storage *s, const char *path, bytes value)
