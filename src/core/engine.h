@@ -43,14 +43,14 @@ enum field_type {
     FT_INT,     /* number or decimal text */
     FT_FLOAT,   /* the same with fractions */
     FT_BOOL,    /* bool, 0/1, or "true" … as Go's ParseBool */
-    FT_SECONDS, /* number of seconds or a duration text; not negative; field_ns gives nanoseconds */
+    FT_SECONDS, /* number of seconds or a duration text; null: not given; not negative; see field_ns */
     FT_SIGNED_SECONDS,
     FT_STRINGS, /* list, or comma-separated text; blanks trimmed */
     FT_LIST,    /* list of strings, or one string */
     FT_KV,      /* map of strings, or list of "k=v", or JSON text */
     FT_MAP,     /* any object */
     FT_ANY,     /* any value, as sent */
-    FT_TIME,
+    FT_TIME,    /* RFC 3339, or Unix seconds; null: not given */
 };
 
 enum { FIELD_PATH = 1, FIELD_QUERY = 2, FIELD_REQUIRED = 4, FIELD_SENSITIVE = 8, FIELD_DEPRECATED = 16 };

@@ -2,21 +2,16 @@
  * sys/password_policy/NAME, docs/formats/password-policy.md. */
 #include "base/encode.h"
 #include "core/password/password.h"
+#include "core/policy/policy.h"
 
 #define FOLDER STR("password_policy/")
-
-/* No write takes such a name, and a file storage has "a/" and "a" in one file: it would be the other's. */
-static bool is_no_name(str name)
-{
-    return str_ends(name, STR("/"));
-}
 
 static struct error *load(struct request *rq, struct json **ret)
 {
     struct view v = txn_view(rq->txn, SPACE_SYS);
 
     *ret = NULL;
-    if (is_no_name(field_str(rq, "name")))
+    if (policy_is_no_name(field_str(rq, "name")))
         return NULL;
     return view_get_json(&v, arena_join(rq->arena, FOLDER, field_str(rq, "name")), ret);
 }
@@ -90,7 +85,7 @@ static struct error *policy_delete(struct request *rq, struct response *rs)
     struct view v = txn_view(rq->txn, SPACE_SYS);
 
     (void)rs;
-    if (is_no_name(field_str(rq, "name")))
+    if (policy_is_no_name(field_str(rq, "name")))
         return NULL;
     return view_delete(&v, arena_join(rq->arena, FOLDER, field_str(rq, "name")));
 }

@@ -45,6 +45,9 @@ struct error *policy_parse(struct arena *a, str name, str text, struct policy **
 
 /* The stored policy of that name (lower case), parsed; NULL: none. "root" has none. */
 struct error *policy_load(struct view *policies, struct arena *a, str name, struct policy **ret) MUST_USE;
+/* Of the names of policies, those for passwords too: one that ends in a slash is nobody's. No write takes it,
+ * and a file storage has "a/" and "a" in one file, so that it would reach the other's. */
+bool policy_is_no_name(str name);
 
 struct acl; /* compiled policy set: one heap block, and an arena for parameters if there are any */
 /* One reference. values: of the identity that has the set; NULL: none, templated rules are left out. */

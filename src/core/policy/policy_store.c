@@ -64,8 +64,7 @@ static bool is_fixed(str name)
 
 /* ---- stored entries ---- */
 
-/* No write takes such a name, and a file storage has "a/" and "a" in one file: it would be the other's. */
-static bool is_no_name(str name)
+bool policy_is_no_name(str name)
 {
     return str_ends(name, STR("/"));
 }
@@ -77,7 +76,7 @@ static struct error *load_raw(struct view *v, str name, str *ret_text, bool *ret
 
     *ret_text = (str){0};
     *ret_found = false;
-    if (is_no_name(name))
+    if (policy_is_no_name(name))
         return NULL;
     TRY(view_get_json(v, name, &stored));
     txn_time(v->txn, METRIC_POLICY_GET, begun_ns);
@@ -245,7 +244,7 @@ static struct error *policy_delete(struct request *rq, struct response *rs)
     str name = arena_lower(rq->arena, field_str(rq, "name"));
 
     (void)rs;
-    if (is_no_name(name))
+    if (policy_is_no_name(name))
         return NULL;
     if (is_fixed(name))
         return fail(rq, ERR_BAD_REQUEST, "cannot delete \"%.*s\" policy", PSTR(name));
